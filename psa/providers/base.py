@@ -1,0 +1,241 @@
+"""Owns what a provider must offer. Add an operation here, a capability in `types`, and a contract test.
+
+A provider is a plain library: it is handed a `ConnectionConfig`, an `HttpClient` and a cache, and knows
+neither Django's settings nor a database. Every operation raises `ProviderError` subclasses only.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from psa.exceptions import UnsupportedOperationError
+from psa.types import (
+    Board,
+    Capability,
+    Company,
+    Configuration,
+    ConnectionConfig,
+    Contact,
+    CredentialField,
+    Endpoint,
+    Member,
+    Note,
+    NoteDraft,
+    NoteKind,
+    Page,
+    ProbeResult,
+    RecordType,
+    Status,
+    Ticket,
+)
+
+if TYPE_CHECKING:
+    from psa.providers.http import HttpClient
+
+
+class Cache(Protocol):
+    """What a provider needs of a cache; Django's own caches fit."""
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+    def set(self, key: str, value: Any, timeout: float | None = None) -> Any: ...
+    def delete(self, key: str) -> Any: ...
+
+
+class Provider(ABC):
+    """One PSA product. An operation whose capability is missing raises `UnsupportedOperationError`."""
+
+    key: ClassVar[str]
+    """Name in `PSA["PROVIDERS"]` and in the database."""
+    label: ClassVar[str]
+    capabilities: ClassVar[frozenset[Capability]]
+    credential_schema: ClassVar[tuple[CredentialField, ...]]
+    account_field: ClassVar[str] = ""
+    """Credential that names the account at the PSA; stored in clear as `Connection.company_id`."""
+    identity_fields: ClassVar[frozenset[str]] = frozenset()
+    """Credentials whose change needs every secret given again."""
+    site_example: ClassVar[str] = ""
+    """What a valid address looks like, shown in forms."""
+    body_max_chars: ClassVar[int] = 15_000
+    """Longest note this PSA is known to keep whole."""
+
+    def __init__(self, config: ConnectionConfig, http: HttpClient, cache: Cache) -> None:
+        self.config = config
+        self.http = http
+        self.cache = cache
+
+    @classmethod
+    def supports(cls, capability: Capability) -> bool:
+        """True when the provider offers the operations of a capability."""
+        return capability in cls.capabilities
+
+    @classmethod
+    def require(cls, capability: Capability) -> None:
+        """Raise `UnsupportedOperationError` unless the capability is there."""
+        if not cls.supports(capability):
+            raise UnsupportedOperationError(cls.label, capability.value)
+
+    @classmethod
+    def site_clean(cls, site: str) -> str:
+        """Return a pasted address cut to the `host[:port]` that is stored.
+
+        Raises: ValueError with a sentence, for an address that cannot be one (empty, credentials in it).
+        """
+        return site.strip()
+
+    @classmethod
+    def site_identity(cls, site: str) -> str:
+        """Return what two addresses of the same PSA have in common; used to keep connections unique."""
+        return cls.site_clean(site)
+
+    @classmethod
+    def credentials_clean(cls, values: Mapping[str, object]) -> tuple[dict[str, str], dict[str, list[str]]]:
+        """Return stripped credential values and sentences by field; no sentences means they fit."""
+        clean: dict[str, str] = {}
+        errors: dict[str, list[str]] = {}
+        known = {entry.name for entry in cls.credential_schema}
+        for name in values:
+            if name not in known:
+                errors[name] = [f"{cls.label} has no credential called {name}."]
+        for entry in cls.credential_schema:
+            raw = values.get(entry.name) or ""
+            value = raw.strip() if isinstance(raw, str) else None
+            if value is None:
+                errors[entry.name] = [f"{entry.label} must be text."]
+            elif not value and entry.required:
+                errors[entry.name] = [f"{entry.label} is required."]
+            elif len(value) > entry.max_chars:
+                errors[entry.name] = [f"{entry.label} is longer than {entry.max_chars} characters."]
+            elif value and entry.pattern and not re.fullmatch(entry.pattern, value):
+                errors[entry.name] = [entry.pattern_hint or f"{entry.label} is not valid."]
+            elif value:
+                clean[entry.name] = value
+        return clean, errors
+
+    def close(self) -> None:
+        """Release the sockets. The provider is not used afterwards."""
+        self.http.close()
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where the API was last found, for storage; changes when the PSA moved during a call."""
+        return self.config.endpoint
+
+    # connection ---------------------------------------------------------------------------------
+
+    def discover(self) -> Endpoint:
+        """Find the API afresh, without credentials being sent to a host that was not given.
+
+        Raises: ConnectFailedError and its subclasses; RejectedError (`fields` names site or company_id).
+        """
+        raise UnsupportedOperationError(self.label, "discover")
+
+    def probe(self) -> ProbeResult:
+        """Read, never write, and tell what each product feature may do.
+
+        Raises: AuthenticationFailedError; ClientIdRefusedError; ConnectFailedError; MovedError;
+            UnavailableError. A missing permission is a result, not an error.
+        """
+        raise UnsupportedOperationError(self.label, "probe")
+
+    def check_access(self) -> None:
+        """Make one cheap read with the connection's own keys; return when it was answered.
+
+        Raises: what the read raises. Used before a 404 on a record is believed.
+        """
+        raise UnsupportedOperationError(self.label, "check_access")
+
+    # tickets ------------------------------------------------------------------------------------
+
+    def ticket_get(self, ticket_id: str, record_type: RecordType) -> Ticket:
+        """Return one ticket as it is now.
+
+        Raises: NotFoundError (no such ticket of that record type, or its board is hidden).
+        """
+        raise UnsupportedOperationError(self.label, "ticket_get")
+
+    def ticket_search(
+        self,
+        query: str = "",
+        *,
+        record_type: RecordType = RecordType.SERVICE,
+        board_id: str = "",
+        member_identifier: str = "",
+        page: int = 1,
+        page_size: int = 50,
+    ) -> Page[Ticket]:
+        """Return tickets whose number or summary fits, open ones first, newest change first.
+
+        Shape: query is free text (empty lists all); member_identifier keeps tickets that member owns or
+            is assigned to.
+        """
+        raise UnsupportedOperationError(self.label, "ticket_search")
+
+    # notes --------------------------------------------------------------------------------------
+
+    def ticket_notes(self, ticket_id: str, record_type: RecordType, *, limit: int = 200) -> list[Note]:
+        """Return the newest notes first, all kinds, time-entry notes included where readable."""
+        raise UnsupportedOperationError(self.label, "ticket_notes")
+
+    def note_add(self, ticket_id: str, record_type: RecordType, draft: NoteDraft) -> Note:
+        """Write one note and return it as the PSA stored it.
+
+        Shape: draft.text is 1 to body_max_chars; kind decides who reads it, or the provider refuses.
+        Raises: RejectedError (permanent); NotFoundError; PermissionDeniedError; RateLimitedError,
+            ConnectFailedError, MovedError (nothing done); BusyError; OutcomeUnknownError (sent, no clear
+            answer: look it up with `note_find`, never resend blind).
+        """
+        raise UnsupportedOperationError(self.label, "note_add")
+
+    def note_find(self, ticket_id: str, record_type: RecordType, marker: str, kind: NoteKind) -> list[Note]:
+        """Return the notes of ours that carry a marker; more than one means a double.
+
+        A hit has the marker, the section of `kind`, and no contact as its author.
+        """
+        raise UnsupportedOperationError(self.label, "note_find")
+
+    # status -------------------------------------------------------------------------------------
+
+    def statuses_for(self, ticket: Ticket) -> list[Status]:
+        """Return the statuses of the ticket's board, inactive ones included, in board order."""
+        raise UnsupportedOperationError(self.label, "statuses_for")
+
+    def statuses_of_board(self, board_id: str, record_type: RecordType) -> list[Status]:
+        """Return the statuses of one board, inactive ones included, in board order."""
+        raise UnsupportedOperationError(self.label, "statuses_of_board")
+
+    def status_set(
+        self, ticket_id: str, record_type: RecordType, status_id: str, *, notify: bool = False
+    ) -> Ticket:
+        """Set a status and return the ticket as re-read: its status is the observed one.
+
+        Raises: InvalidStatusError (`valid_names`: another board's status, or an inactive one);
+            otherwise as `note_add`.
+        """
+        raise UnsupportedOperationError(self.label, "status_set")
+
+    # reference data -----------------------------------------------------------------------------
+
+    def members(self) -> list[Member]:
+        """Return all members, inactive and API members included."""
+        raise UnsupportedOperationError(self.label, "members")
+
+    def boards(self) -> list[Board]:
+        """Return all boards visible to the API member, inactive ones included."""
+        raise UnsupportedOperationError(self.label, "boards")
+
+    def companies(self, query: str = "", *, page: int = 1, page_size: int = 50) -> Page[Company]:
+        """Return companies whose name or identifier contains the query."""
+        raise UnsupportedOperationError(self.label, "companies")
+
+    def contacts(
+        self, query: str = "", *, company_id: str = "", page: int = 1, page_size: int = 50
+    ) -> Page[Contact]:
+        """Return contacts by name, of one company when company_id is given."""
+        raise UnsupportedOperationError(self.label, "contacts")
+
+    def configurations_of(self, ticket_id: str, record_type: RecordType) -> Sequence[Configuration]:
+        """Return the devices attached to a ticket."""
+        raise UnsupportedOperationError(self.label, "configurations_of")
