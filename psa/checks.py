@@ -1,0 +1,60 @@
+"""Owns the system checks of `psa`: misconfiguration is found at start, with a hint, under a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from psa import crypto
+from psa.conf import psa_settings
+from psa.providers.registry import UnknownProviderError, provider_class
+
+
+@register("psa")
+def check_psa_settings(app_configs: Sequence[Any] | None, **_kwargs: Any) -> list[CheckMessage]:
+    """Return what is wrong with the `PSA` setting."""
+    try:
+        current = psa_settings()
+    except ImproperlyConfigured as exc:
+        return [Error(str(exc), hint="See psa/conf.py for every key.", id="psa.E001")]
+    found: list[CheckMessage] = []
+    try:
+        crypto.newest_key_id()
+    except ImproperlyConfigured as exc:
+        found.append(Error(str(exc), hint="Newest key first.", id="psa.E002"))
+    for key in current.PROVIDERS:
+        try:
+            provider_class(key, current.PROVIDERS)
+        except (ImportError, TypeError, UnknownProviderError) as exc:
+            found.append(
+                Error(
+                    f"PSA['PROVIDERS'][{key!r}] cannot be loaded: {exc}",
+                    hint="Give the dotted path of a Provider class with that key.",
+                    id="psa.E003",
+                )
+            )
+    try:
+        import_string(current.SCOPE)
+    except ImportError as exc:
+        found.append(
+            Error(
+                f"PSA['SCOPE'] cannot be loaded: {exc}",
+                hint="Give the dotted path of scope(request) -> psa.types.Scope | None.",
+                id="psa.E004",
+            )
+        )
+    if current.LEASE_S <= current.CONNECT_TIMEOUT_S + current.CALL_DEADLINE_S:
+        found.append(
+            Error(
+                "PSA['LEASE_S'] must be longer than CONNECT_TIMEOUT_S + CALL_DEADLINE_S, "
+                "else a lane is taken over while its call is still running.",
+                id="psa.E005",
+            )
+        )
+    if current.UNMAPPED_AUTHOR not in ("api_member", "hold"):
+        found.append(Error("PSA['UNMAPPED_AUTHOR'] must be 'api_member' or 'hold'.", id="psa.E006"))
+    return found

@@ -1,0 +1,100 @@
+"""Owns the `PSA` setting: every key with its default. A key that is not listed here is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True, slots=True)
+class PsaSettings:
+    """The `PSA` dict with defaults filled in. Attribute names are the dict's keys."""
+
+    ENCRYPTION_KEYS: tuple[str, ...] = field(default=(), repr=False)
+    """Fernet keys, newest first. The first encrypts, all decrypt."""
+    PROVIDERS: Mapping[str, str] = field(
+        default_factory=lambda: {"connectwise": "psa.providers.connectwise.provider.ConnectWiseProvider"}
+    )
+    """Provider key → dotted path of its class."""
+    SCOPE: str = "psa.scope.superuser_scope"
+    """Dotted path of `scope(request) -> types.Scope | None`: who is asking, and for which tenant."""
+    TRUSTED_HOSTS: tuple[str, ...] = ()
+    """`host`, `host:port` or CIDR that may be private or plain HTTP."""
+    CA_BUNDLE: str | None = None
+    """Path of the CA file used for every PSA; None uses the bundle of requests."""
+    BASE_URL: str = ""
+    """Our public URL, for callbacks."""
+    DEFAULT_CREDENTIALS: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Provider key → credential values used where a connection leaves the field blank, read at send time."""
+
+    CONNECT_TIMEOUT_S: float = 5.0
+    CALL_DEADLINE_S: float = 30.0
+    """Longest a PSA may take for one whole answer."""
+    PROBE_DEADLINE_S: float = 15.0
+    """Longest a person waits for a connection test."""
+    LEASE_S: float = 45.0
+    """How long a lane belongs to one worker. Longer than CONNECT_TIMEOUT_S + CALL_DEADLINE_S on purpose."""
+    RECONCILE_LOOKS_S: tuple[float, ...] = (2.0, 10.0)
+    """Waits before each look for a delivery whose outcome is unknown; resent only after the last."""
+    DELIVERY_MAX_AGE: timedelta = timedelta(days=7)
+    """A delivery older than this needs a person. Held time does not count."""
+    DELIVERY_MAX_ATTEMPTS: int = 8
+    """Attempts that count before a delivery needs a person."""
+    MAX_WRITES_IN_FLIGHT: int = 4
+    """Writes one connection gets at once, over all worker processes."""
+    WORKER_LANES: int = 8
+    """Deliveries one `psa_worker` process sends at once."""
+    WORKER_POLL_S: float = 0.25
+    """How often an idle worker looks for due deliveries."""
+    NOTE_MAX_CHARS: int = 15_000
+    """Longest text of one note; longer documentation is posted in parts."""
+    NOTE_MAX_PARTS: int = 8
+    UNMAPPED_AUTHOR: str = "api_member"
+    """Notes of a person without a mapped member: `api_member` posts with the name in the first line, `hold` waits."""
+    REFERENCE_TTL_S: float = 300.0
+    """How long boards, statuses and other reference data stay in the cache."""
+    IDEMPOTENCY_KEEP: timedelta = timedelta(days=30)
+    """How long an idempotency key is remembered (and as long as its delivery is open)."""
+
+
+def _build() -> PsaSettings:
+    given: dict[str, Any] = dict(getattr(settings, "PSA", {}))
+    known = {entry.name for entry in fields(PsaSettings)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ImproperlyConfigured(
+            f"PSA has no setting called {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+        )
+    for name in ("ENCRYPTION_KEYS", "TRUSTED_HOSTS", "RECONCILE_LOOKS_S"):
+        if name in given:
+            given[name] = tuple(given[name])
+    return PsaSettings(**given)
+
+
+_current: PsaSettings | None = None
+
+
+def psa_settings() -> PsaSettings:
+    """Return the settings in force.
+
+    Raises: ImproperlyConfigured, naming an unknown key.
+    """
+    global _current
+    if _current is None:
+        _current = _build()
+    return _current
+
+
+def _forget(*, setting: str, **_kwargs: object) -> None:
+    global _current
+    if setting == "PSA":
+        _current = None
+
+
+setting_changed.connect(_forget, dispatch_uid="psa.conf")
