@@ -1,0 +1,25 @@
+"""Owns the tables of `psa`, one file a migration. Hosts name them as strings (`"psa.TicketLink"`)."""
+
+from psa.models.callback import CallbackSubscription, WebhookReceipt
+from psa.models.connection import AuditEntry, Connection
+from psa.models.delivery import Delivery, DeliveryAttempt, WorkUnit
+from psa.models.idempotency import IdempotencyRecord
+from psa.models.member_mapping import MemberMapping
+from psa.models.periodic_job import PeriodicJob
+from psa.models.status_rule import StatusRule
+from psa.models.ticket_link import TicketLink
+
+__all__ = [
+    "AuditEntry",
+    "CallbackSubscription",
+    "Connection",
+    "Delivery",
+    "DeliveryAttempt",
+    "IdempotencyRecord",
+    "MemberMapping",
+    "PeriodicJob",
+    "StatusRule",
+    "TicketLink",
+    "WebhookReceipt",
+    "WorkUnit",
+]
