@@ -1,0 +1,139 @@
+"""Owns which security-role rows each product feature needs, and what a probe makes of them.
+
+A feature is one row in `NEEDS`; the feature an operation belongs to is one row in `OPERATION_FEATURES`.
+Source: docs/connectwise/quick-reference.md#permissions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psa.types import Feature, FeatureResult, FeatureStatus
+
+LEVELS = ("add", "edit", "delete", "inquire")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One row of a security role and the levels a feature needs in it."""
+
+    module: str
+    row: str
+    levels: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    """Other names of the row in other releases."""
+
+    @property
+    def grant(self) -> str:
+        """The row as an administrator finds it: `Service Desk > Service Tickets: Add All, Edit All`."""
+        return (
+            f"{self.module} > {self.row}: {', '.join(f'{level.capitalize()} All' for level in self.levels)}"
+        )
+
+
+_TICKETS = ("Service Desk", "Service Tickets")
+_SETUP = ("System", "Table Setup")
+
+NEEDS: Mapping[Feature, tuple[Need, ...]] = {
+    Feature.CONNECTION: (Need("System", "My Company", ("inquire",)),),
+    Feature.LISTS: (Need(*_SETUP, ("inquire",)),),
+    Feature.MEMBERS: (Need("System", "Member Maintenance", ("inquire",)),),
+    Feature.TICKETS: (Need(*_TICKETS, ("inquire",)),),
+    Feature.COMPANIES: (Need("Companies", "Company Maintenance", ("inquire",)),),
+    Feature.CONTACTS: (Need("Companies", "Contacts", ("inquire",)),),
+    Feature.CONFIGURATIONS: (Need("Companies", "Configurations", ("inquire",)),),
+    Feature.SLA: (Need("Service Desk", "SLA Dashboard", ("inquire",)),),
+    Feature.NOTES: (Need(*_TICKETS, ("add", "edit", "inquire")),),
+    Feature.STATUS: (Need(*_TICKETS, ("edit", "inquire")),),
+    Feature.STATUS_CLOSE: (Need("Service Desk", "Close Service Tickets", ("edit", "inquire")),),
+    Feature.PROJECT_TICKETS: (Need("Project", "Project Tickets", ("add", "edit", "inquire")),),
+    Feature.TIME_ENTRIES: (
+        Need("Time & Expense", "Time Entry", ("add", "edit", "inquire")),
+        Need("Finance", "Billing View Time", ("edit", "inquire")),
+    ),
+    Feature.DOCUMENTS: (
+        Need("Companies", "Manage Attachments", ("add", "edit", "inquire"), ("Manage Documents",)),
+    ),
+    Feature.ARTICLES: (Need("Service Desk", "Knowledge Base", ("add", "edit", "inquire")),),
+    Feature.CALLBACKS: (Need(*_SETUP, ("add", "edit", "delete", "inquire")),),
+}
+
+OPERATION_FEATURES: Mapping[str, Feature] = {
+    "check_access": Feature.CONNECTION,
+    "probe": Feature.CONNECTION,
+    "ticket_get": Feature.TICKETS,
+    "ticket_search": Feature.TICKETS,
+    "ticket_notes": Feature.TICKETS,
+    "note_find": Feature.TICKETS,
+    "note_add": Feature.NOTES,
+    "statuses": Feature.LISTS,
+    "status_set": Feature.STATUS,
+    "members": Feature.MEMBERS,
+    "boards": Feature.LISTS,
+    "companies": Feature.COMPANIES,
+    "contacts": Feature.CONTACTS,
+    "configurations_of": Feature.CONFIGURATIONS,
+}
+"""By the operation name that goes into logs and errors; `project` operations end in `@project`."""
+
+LIST_READS: Mapping[Feature, str] = {
+    Feature.LISTS: "/service/boards",
+    Feature.MEMBERS: "/system/info/members",
+    Feature.TICKETS: "/service/tickets",
+    Feature.COMPANIES: "/company/companies",
+    Feature.CONTACTS: "/company/contacts",
+    Feature.CONFIGURATIONS: "/company/configurations",
+    Feature.PROJECT_TICKETS: "/project/tickets",
+}
+"""Lists that are read, one record each, where the role's rows do not tell. Reading shows Inquire only."""
+
+
+def feature_of(operation: str) -> Feature | None:
+    """Return the product feature an operation belongs to."""
+    name, _, place = operation.partition("@")
+    if place == "project" and name not in ("statuses", "configurations_of"):
+        return Feature.PROJECT_TICKETS
+    return OPERATION_FEATURES.get(name)
+
+
+def grant_for(feature: Feature | None) -> str:
+    """Return what to grant for a feature, in ConnectWise's words."""
+    if feature is None:
+        return ""
+    return "; ".join(need.grant for need in NEEDS[feature])
+
+
+def judge_rows(rows: Sequence[Mapping[str, Any]]) -> dict[Feature, FeatureResult]:
+    """Return what the role's rows say of each feature; a feature whose rows are missing is left out."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        for key in ("moduleFunctionName", "moduleFunctionDescription"):
+            name = row.get(key)
+            if isinstance(name, str):
+                found.setdefault(name.strip().casefold(), row)
+    results: dict[Feature, FeatureResult] = {}
+    for feature, needs in NEEDS.items():
+        levels: list[str] = []
+        short: list[str] = []
+        for need in needs:
+            matched = next(
+                (found[name.casefold()] for name in (need.row, *need.names) if name.casefold() in found), None
+            )
+            if matched is None:
+                break
+            got = [str(matched.get(f"{level}Level") or "None") for level in need.levels]
+            levels += got
+            if any(level != "All" for level in got):
+                short.append(need.grant)
+        else:
+            results[feature] = FeatureResult(feature, _status(levels), "; ".join(short))
+    return results
+
+
+def _status(levels: Sequence[str]) -> FeatureStatus:
+    lowered = {level.casefold() for level in levels}
+    if lowered == {"all"}:
+        return FeatureStatus.OK
+    return FeatureStatus.LIMITED if lowered <= {"all", "my", "mine"} else FeatureStatus.DENIED
