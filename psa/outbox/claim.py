@@ -1,0 +1,180 @@
+"""Owns which delivery runs next: due heads of free lanes, a fair share for each connection, one lease each."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from psa.conf import psa_settings
+from psa.models import Connection, Delivery, MemberMapping, TicketLink
+from psa.models.connection import ConnectionState
+from psa.models.delivery import DUE_STATES, DeliveryState, HeldBy
+from psa.providers.base import Provider
+
+FLOWING_STATES = (ConnectionState.CONNECTED, ConnectionState.UNVERIFIED)
+"""Connections whose queue runs. The others are probed until they flow again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One delivery a lane may work on until its lease ends. Carries everything: lanes ask no database."""
+
+    delivery_id: int
+    connection_id: int
+    link_id: int
+    unit_id: int
+    token: str
+    look: bool
+    """True when the delivery is looked up, False when it is sent."""
+    kind: str
+    payload: dict[str, Any] = field(repr=False)
+    marker: str
+    part: int
+    parts: int
+    attempts: int
+    sends: int
+    ticket_id: str
+    record_type: str
+    board_id: str
+    author_member_id: str
+    """Member shown as author, empty for the API member."""
+    author_name: str
+    """Name of that member, else of the person who pressed Post."""
+    claimed_at: float
+    """time.monotonic() at the claim."""
+    provider: Provider = field(repr=False)
+
+    def lease_left_s(self) -> float:
+        """Return how many seconds of the lease remain."""
+        return psa_settings().LEASE_S - (time.monotonic() - self.claimed_at)
+
+
+def flowing(now: datetime) -> Q:
+    """Return the condition for connections whose queue runs at this moment."""
+    return (
+        Q(deleted_at=None, state__in=FLOWING_STATES)
+        & (Q(not_before=None) | Q(not_before__lte=now))
+        & (Q(open_until=None) | Q(open_until__lte=now))
+    )
+
+
+def _due(now: datetime) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(state__in=DUE_STATES, held_by=HeldBy.NOTHING, due_at__lte=now)
+
+
+def claim_due(now: datetime, free_lanes: int) -> list[tuple[Delivery, str]]:
+    """Lease up to free_lanes due deliveries and return them with their lease tokens.
+
+    One transaction. Connections are taken in random order and share the lanes, so that no tenant starves another;
+    none gets more than MAX_WRITES_IN_FLIGHT at once over all processes (its row is locked while we count).
+    """
+    current = psa_settings()
+    claimed: list[tuple[Delivery, str]] = []
+    with transaction.atomic():
+        waiting = Connection.objects.filter(
+            flowing(now), Exists(_due(now).filter(connection_id=OuterRef("pk")))
+        ).only("pk")
+        if database.features.has_select_for_update_skip_locked:
+            waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+        ids = [row.pk for row in waiting]
+        if not ids:
+            return []
+        # Not a secret: only the order in which connections are served.
+        random.shuffle(ids)
+        in_flight = dict(
+            Delivery.objects.filter(state=DeliveryState.SENDING, connection_id__in=ids)
+            .order_by()
+            .values_list("connection_id")
+            .annotate(number=Count("pk"))
+        )
+        queues = []
+        for pk in ids:
+            room = min(free_lanes, current.MAX_WRITES_IN_FLIGHT - in_flight.get(pk, 0))
+            if room > 0:
+                queues.append(
+                    list(
+                        _due(now)
+                        .filter(connection_id=pk)
+                        .filter(Q(link__lease_token="") | Q(link__lease_expires_at__lt=now))
+                        .select_related("link", "connection", "unit")
+                        .order_by("due_at", "id")[:room]
+                    )
+                )
+        while queues and len(claimed) < free_lanes:
+            queues = [queue for queue in queues if queue]
+            for queue in queues:
+                if len(claimed) == free_lanes:
+                    break
+                delivery = queue.pop(0)
+                token = _lease(delivery, now, current.LEASE_S)
+                if token:
+                    claimed.append((delivery, token))
+    return claimed
+
+
+def _lease(delivery: Delivery, now: datetime, lease_s: float) -> str:
+    """Return a lease token, or "" when somebody else was faster."""
+    token = secrets.token_hex(16)
+    leased = (
+        TicketLink.objects.filter(pk=delivery.link_id)
+        .filter(Q(lease_token="") | Q(lease_expires_at__lt=now))
+        .update(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_s))
+    )
+    if not leased:
+        return ""
+    if delivery.state == DeliveryState.UNKNOWN:
+        return token
+    taken = Delivery.objects.filter(pk=delivery.pk, state__in=DUE_STATES, held_by=HeldBy.NOTHING).update(
+        state=DeliveryState.SENDING
+    )
+    if not taken:
+        TicketLink.objects.filter(pk=delivery.link_id, lease_token=token).update(
+            lease_token="", lease_expires_at=None
+        )
+        return ""
+    return token
+
+
+def members_for(deliveries: list[Delivery]) -> dict[tuple[int, int], MemberMapping]:
+    """Return the active mappings of the deliveries' authors, by connection and user, in one query."""
+    users = {row.created_by_id for row in deliveries if row.created_by_id is not None}
+    if not users:
+        return {}
+    found = MemberMapping.objects.filter(
+        active=True, user_id__in=users, connection_id__in={row.connection_id for row in deliveries}
+    )
+    return {(row.connection_id, row.user_id): row for row in found if row.user_id is not None}
+
+
+def claim_of(delivery: Delivery, token: str, provider: Provider, mapping: MemberMapping | None) -> Claim:
+    """Return the claim a lane works on."""
+    return Claim(
+        delivery_id=delivery.pk,
+        connection_id=delivery.connection_id,
+        link_id=delivery.link_id,
+        unit_id=delivery.unit_id,
+        token=token,
+        look=delivery.state == DeliveryState.UNKNOWN,
+        kind=delivery.kind,
+        payload=delivery.payload,
+        marker=delivery.marker,
+        part=delivery.part,
+        parts=delivery.parts,
+        attempts=delivery.attempts,
+        sends=delivery.sends,
+        ticket_id=delivery.link.ticket_id,
+        record_type=delivery.link.record_type,
+        board_id=delivery.link.board_id,
+        author_member_id=mapping.member_id if mapping else "",
+        author_name=mapping.member_name if mapping else delivery.created_by_name,
+        claimed_at=time.monotonic(),
+        provider=provider,
+    )

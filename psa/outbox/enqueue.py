@@ -1,0 +1,144 @@
+"""Owns how work enters the outbox: in the caller's transaction, at the end of the ticket's lane."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from psa.conf import psa_settings
+from psa.database import database_now
+from psa.exceptions import InvalidInputError, UnsupportedOperationError
+from psa.models import Connection, Delivery, TicketLink, WorkUnit
+from psa.models.delivery import OPEN_STATES, DeliveryKind, HeldBy
+from psa.outbox.text import marker_new, text_clean, text_hash, text_split
+from psa.providers.base import Provider
+from psa.types import Actor, Capability, NoteKind, NotePart, RecordType, StatusPart
+
+Part = NotePart | StatusPart
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One delivery about to be queued; what `plan` makes of a part."""
+
+    kind: DeliveryKind
+    payload: dict[str, Any]
+    part: int = 1
+    parts: int = 1
+    text_hash: str = ""
+    dropped: int = 0
+    """Control characters taken out of the whole text."""
+    optional: bool = field(default=False)
+
+
+def plan(provider: type[Provider], record_type: RecordType, parts: Sequence[Part]) -> list[Draft]:
+    """Return the deliveries that parts become, in order. Nothing is stored and nobody is asked.
+
+    Raises: InvalidInputError `empty-text`, `text-too-long`, `notify-internal`, `nothing-to-post`;
+        UnsupportedOperationError.
+    """
+    if record_type is RecordType.PROJECT:
+        provider.require(Capability.PROJECT_TICKETS)
+    if not parts:
+        raise InvalidInputError("There is nothing to post.", code="nothing-to-post")
+    drafts: list[Draft] = []
+    for part in parts:
+        if isinstance(part, NotePart):
+            provider.require(Capability.NOTES)
+            drafts.extend(_plan_note(provider, part))
+        else:
+            provider.require(Capability.STATUS)
+            drafts.append(_plan_status(part))
+    return drafts
+
+
+def _plan_note(provider: type[Provider], part: NotePart) -> list[Draft]:
+    kind = NoteKind(part.kind)
+    if part.notify and not kind.customer_visible:
+        raise InvalidInputError(
+            "An internal note cannot notify anyone: the mail could reach the customer.",
+            code="notify-internal",
+            fields={"notify": ["Only notes the customer may read can notify."]},
+        )
+    current = psa_settings()
+    clean = text_clean(part.text)
+    pieces = text_split(
+        clean.text,
+        note_max_chars=min(current.NOTE_MAX_CHARS, provider.body_max_chars),
+        max_parts=current.NOTE_MAX_PARTS,
+    )
+    source = part.source_hash or text_hash(clean.text)
+    return [
+        Draft(
+            kind=DeliveryKind(kind.value),
+            # Only the last part notifies, so that people get one mail for one text.
+            payload={"text": piece, "notify": part.notify and number == len(pieces)},
+            part=number,
+            parts=len(pieces),
+            text_hash=source,
+            dropped=clean.dropped,
+        )
+        for number, piece in enumerate(pieces, start=1)
+    ]
+
+
+def _plan_status(part: StatusPart) -> Draft:
+    wanted = part.status.strip()
+    if not wanted:
+        raise InvalidInputError(
+            "Name a status.",
+            code="unknown-status",
+            fields={"status": ["Name a status of the ticket's board."]},
+        )
+    return Draft(kind=DeliveryKind.STATUS, payload={"status": wanted, "notify": part.notify})
+
+
+def enqueue(
+    connection: Connection, link: TicketLink, drafts: Sequence[Draft], *, actor: Actor, origin: str
+) -> WorkUnit:
+    """Store a unit with its deliveries at the end of the ticket's lane, in the caller's transaction.
+
+    The UPDATE of `next_seq` locks the link, so places in a lane are taken one after the other on every database.
+    """
+    with transaction.atomic():
+        TicketLink.objects.filter(pk=link.pk).update(next_seq=F("next_seq") + len(drafts))
+        first = TicketLink.objects.values_list("next_seq", flat=True).get(pk=link.pk) - len(drafts)
+        waits = (
+            Delivery.objects.filter(link=link, state__in=OPEN_STATES).exclude(held_by=HeldBy.DEAD).exists()
+        )
+        now = database_now()
+        author: dict[str, Any] = {"created_by_id": actor.user_id, "created_by_name": actor.name[:200]}
+        unit = WorkUnit.objects.create(tenant_id=link.tenant_id, link=link, origin=origin, **author)
+        rows = [
+            Delivery(
+                tenant_id=link.tenant_id,
+                connection=connection,
+                link=link,
+                unit=unit,
+                kind=draft.kind,
+                seq=first + place,
+                part=draft.part,
+                parts=draft.parts,
+                optional=draft.optional,
+                payload=draft.payload,
+                marker=marker_new() if draft.kind != DeliveryKind.STATUS else "",
+                text_hash=draft.text_hash,
+                held_by=HeldBy.EARLIER if waits or place else HeldBy.NOTHING,
+                due_at=now,
+                **author,
+            )
+            for place, draft in enumerate(drafts)
+        ]
+        Delivery.objects.bulk_create(rows)
+    return unit
+
+
+def require_record_type(provider: type[Provider], record_type: RecordType) -> None:
+    """Raise `UnsupportedOperationError` when a provider keeps no tickets of that record type."""
+    needed = Capability.PROJECT_TICKETS if record_type is RecordType.PROJECT else Capability.SERVICE_TICKETS
+    if not provider.supports(needed):
+        raise UnsupportedOperationError(provider.label, needed.value)

@@ -1,0 +1,212 @@
+"""Owns what is written down after an attempt. A worker whose lease was taken over changes nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from psa.conf import psa_settings
+from psa.models import AuditEntry, Delivery, DeliveryAttempt, TicketLink
+from psa.models.delivery import DeliveryKind, DeliveryState, HeldBy
+from psa.outbox import health
+from psa.outbox.claim import Claim
+from psa.outbox.lanes import lane_promote, unit_refresh
+from psa.outbox.outcome import POISON, Next, Outcome, backoff_s
+from psa.signals import delivery_changed
+from psa.types import NoteKind
+
+RECHECK_AFTER = timedelta(minutes=5)
+"""When a delivery that was sent twice is looked at again: the PSA may commit the first write late."""
+
+_jitter = random.SystemRandom().random
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A claim, what came of it, and how long it took."""
+
+    claim: Claim
+    outcome: Outcome
+    started_at: datetime
+    duration_ms: int
+
+
+def finish(rows: Iterable[Finished], now: datetime) -> None:
+    """Write down finished attempts, all in one transaction, and let the next delivery of each lane run."""
+    with transaction.atomic():
+        units: set[int] = set()
+        for row in rows:
+            if _release(row.claim):
+                _write(row, now)
+                units.add(row.claim.unit_id)
+                lane_promote(row.claim.link_id, now)
+        for unit_id in units:
+            unit_refresh(unit_id)
+
+
+def _release(claim: Claim) -> bool:
+    """Give the lane back; False when somebody else holds it: our result is too late to count."""
+    return bool(
+        TicketLink.objects.filter(pk=claim.link_id, lease_token=claim.token).update(
+            lease_token="", lease_expires_at=None, cache_epoch=F("cache_epoch") + 1
+        )
+    )
+
+
+def _write(row: Finished, now: datetime) -> None:
+    claim, outcome = row.claim, row.outcome
+    DeliveryAttempt.objects.create(
+        delivery_id=claim.delivery_id,
+        action="look" if claim.look else "send",
+        started_at=row.started_at,
+        duration_ms=row.duration_ms,
+        outcome=outcome.code[:24],
+        http_status=outcome.http_status,
+        request_id=outcome.request_id,
+        error="\n".join(part for part in (outcome.text, outcome.vendor_text) if part),
+    )
+    delivery = Delivery.objects.select_related("connection", "link").get(pk=claim.delivery_id)
+    before = delivery.state
+    changed = _apply(delivery, row, now)
+    delivery.save(update_fields=[*changed, "state", "due_at", "problem"])
+    health.note(delivery.connection, outcome, now)
+    if delivery.state == DeliveryState.DELIVERED:
+        _audit(delivery, outcome)
+    if delivery.state != before:
+        transaction.on_commit(lambda: delivery_changed.send_robust(Delivery, delivery=delivery))
+
+
+def _apply(delivery: Delivery, row: Finished, now: datetime) -> list[str]:
+    """Move the delivery to its next state and return which other fields changed."""
+    claim, outcome = row.claim, row.outcome
+    changed = ["sends", "attempts", "looks", "held_by", "held_since"]
+    if outcome.sent:
+        delivery.sends += 1
+    following = outcome.next
+    if claim.look and following not in (Next.DELIVERED, Next.DEAD):
+        # Whatever hindered the look, the write may still have happened.
+        following = Next.UNKNOWN
+    problem = {"code": outcome.code, "text": outcome.text, "remedy": outcome.remedy} if outcome.text else None
+    delivery.problem = problem
+    if following is Next.DELIVERED:
+        delivery.attempts += 0 if claim.look else 1
+        return changed + _delivered(delivery, outcome, now)
+    if following is Next.UNKNOWN:
+        _unknown(delivery, claim, outcome, now)
+    elif following is Next.RETRY:
+        delivery.attempts += 1
+        _again(delivery, DeliveryState.RETRYING, now, backoff_s(delivery.attempts, _jitter()))
+    elif following is Next.WAIT:
+        state = (
+            DeliveryState.RETRYING if outcome.code in ("unreachable", "unavailable") else DeliveryState.READY
+        )
+        wait = outcome.wait_s if outcome.wait_s is not None else health.wait_s(delivery.connection, _jitter())
+        _again(delivery, state, now, wait)
+    elif following is Next.HOLD:
+        delivery.attempts += 1
+        delivery.state, delivery.held_by, delivery.held_since = DeliveryState.READY, HeldBy.PERMISSION, now
+    else:
+        delivery.attempts += 0 if claim.look else 1
+        delivery.state = DeliveryState.DEAD
+    return changed
+
+
+def _delivered(delivery: Delivery, outcome: Outcome, now: datetime) -> list[str]:
+    delivery.state = DeliveryState.DELIVERED
+    delivery.delivered_at = now
+    delivery.external_id = outcome.external_id
+    delivery.author_name = outcome.author_name[:200]
+    delivery.author_kind = outcome.author_kind
+    delivery.status_seen = outcome.status_seen[:100]
+    if outcome.doubles:
+        delivery.problem = {
+            "code": "duplicate",
+            "text": f"This note stands {outcome.doubles + 1} times on the ticket.",
+            "remedy": "Remove the extra note in the PSA.",
+        }
+    if delivery.sends > 1 and delivery.marker:
+        delivery.recheck_at = now + RECHECK_AFTER
+    return ["delivered_at", "external_id", "author_name", "author_kind", "status_seen", "recheck_at"]
+
+
+def _unknown(delivery: Delivery, claim: Claim, outcome: Outcome, now: datetime) -> None:
+    looks = psa_settings().RECONCILE_LOOKS_S
+    if not claim.look:
+        delivery.attempts += 1
+        delivery.looks = 0
+    elif outcome.looked:
+        delivery.looks += 1
+        if delivery.looks >= len(looks):
+            delivery.looks = 0
+            delivery.problem = None
+            if delivery.attempts >= psa_settings().DELIVERY_MAX_ATTEMPTS:
+                delivery.state = DeliveryState.DEAD
+                delivery.problem = {
+                    "code": "gave-up",
+                    "text": f"Sent {delivery.attempts} times without an answer and not found on the ticket.",
+                    "remedy": "Look at the ticket, then retry or discard.",
+                }
+            else:
+                _again(delivery, DeliveryState.RETRYING, now, 0.0)
+            return
+    delivery.state = DeliveryState.UNKNOWN
+    uncounted = claim.look and not outcome.looked
+    step = looks[min(delivery.looks, len(looks) - 1)]
+    # Retry-After postpones the look; a look that could not read the ticket is tried again, however long.
+    delivery.due_at = now + timedelta(
+        seconds=max(outcome.wait_s or 0.0, max(step, 10.0) if uncounted else step)
+    )
+
+
+def _again(delivery: Delivery, state: DeliveryState, now: datetime, wait_s: float) -> None:
+    """Put the delivery back into its lane, unless it used up its attempts or grew too old."""
+    current = psa_settings()
+    age = now - delivery.created_at - timedelta(seconds=delivery.held_s)
+    if delivery.attempts >= current.DELIVERY_MAX_ATTEMPTS:
+        delivery.state = DeliveryState.DEAD
+        delivery.problem = delivery.problem or {
+            "code": POISON,
+            "text": f"It failed {delivery.attempts} times.",
+            "remedy": "Retry or discard it.",
+        }
+    elif age > current.DELIVERY_MAX_AGE:
+        delivery.state = DeliveryState.DEAD
+        delivery.problem = {
+            "code": "expired",
+            "text": f"It could not be delivered within {current.DELIVERY_MAX_AGE.days} days.",
+            "remedy": "Retry it once the PSA answers again, or discard it.",
+        }
+    else:
+        delivery.state = state
+        delivery.due_at = now + timedelta(seconds=wait_s)
+
+
+def _audit(delivery: Delivery, outcome: Outcome) -> None:
+    facts: dict[str, Any] = {
+        "delivery": delivery.pk,
+        "unit": delivery.unit_id,
+        "external_id": delivery.external_id,
+    }
+    if delivery.kind == DeliveryKind.STATUS:
+        facts["after"] = outcome.status_seen
+    AuditEntry.objects.create(
+        tenant_id=delivery.tenant_id,
+        connection_id=delivery.connection_id,
+        actor_id=delivery.created_by_id,
+        actor_name=delivery.created_by_name,
+        verb="status.set" if delivery.kind == DeliveryKind.STATUS else "note.delivered",
+        object_type="delivery",
+        object_id=str(delivery.pk),
+        ticket_id=delivery.link.ticket_id,
+        kind=delivery.kind,
+        shown_as=delivery.author_name,
+        customer_visible=NoteKind(delivery.kind).customer_visible if delivery.is_note else None,
+        mailed=bool(delivery.payload.get("notify")),
+        facts=facts,
+    )

@@ -1,0 +1,190 @@
+"""Owns what attempts and probes tell about a connection: connected, degraded, broken, and when to try again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from psa.exceptions import PsaError
+from psa.models import Connection, Delivery
+from psa.models.connection import ConnectionState
+from psa.models.delivery import DeliveryState, HeldBy
+from psa.outbox.lanes import lane_recompute
+from psa.outbox.outcome import Health, Outcome, outcome_of
+from psa.signals import connection_changed
+from psa.types import Endpoint, Feature, FeatureStatus, ProbeResult
+
+PROBE_EVERY = timedelta(seconds=60)
+"""How often a degraded connection is tried."""
+BROKEN_PROBE_EVERY = timedelta(minutes=15)
+KEYS_CONFIRM = timedelta(seconds=60)
+"""Two refusals of the keys this far apart break a connection: one alone happens during a PSA's upgrade."""
+BREAKER_AFTER = 5
+"""Connect failures in a row, over all workers, after which only a probe tries."""
+SEEN_EVERY = timedelta(seconds=10)
+"""How exact `last_delivered_at` is: one write to the row per connection and period, not one per delivery."""
+
+FEATURE_OF_KIND = {
+    "analysis": Feature.NOTES,
+    "resolution": Feature.NOTES,
+    "discussion": Feature.NOTES,
+    "status": Feature.STATUS,
+}
+
+
+def wait_s(connection: Connection, jitter: float) -> float:
+    """Return the wait after a failed connect: 2, 4, 8 … at most 60 seconds, plus up to half by jitter."""
+    return min(2.0 ** min(connection.failures + 1, 6), 60.0) * (1 + jitter / 2)
+
+
+def note(connection: Connection, outcome: Outcome, now: datetime) -> None:
+    """Record on the connection what one attempt told about it. Runs in the caller's transaction."""
+    row = Connection.objects.filter(pk=connection.pk)
+    if outcome.health is Health.GOOD:
+        _good(connection, now)
+    elif outcome.health is Health.SILENT:
+        row.update(failures=F("failures") + 1)
+        if connection.failures + 1 >= BREAKER_AFTER:
+            degrade(connection, now, "unreachable", outcome.text or "The PSA cannot be reached.")
+    elif outcome.health is Health.MOVED:
+        degrade(connection, now, "moved", "The PSA is being upgraded or has moved.")
+    elif outcome.health is Health.CLIENT_ID:
+        degrade(connection, now, "client-id-refused", outcome.text)
+    elif outcome.health is Health.PATIENCE:
+        until = now + timedelta(seconds=outcome.wait_s or 30.0)
+        row.filter(Q(not_before=None) | Q(not_before__lt=until)).update(not_before=until)
+    elif outcome.health is Health.KEYS:
+        _keys_refused(connection, now, outcome.text)
+    if outcome.code == "psa-permission":
+        _permission_missing(connection, outcome)
+
+
+def _good(connection: Connection, now: datetime) -> None:
+    stale = connection.last_delivered_at is None or connection.last_delivered_at < now - SEEN_EVERY
+    if (
+        stale
+        or connection.failures
+        or connection.auth_failed_at
+        or connection.state == ConnectionState.UNVERIFIED
+    ):
+        Connection.objects.filter(pk=connection.pk).update(
+            last_delivered_at=now, failures=0, auth_failed_at=None
+        )
+        Connection.objects.filter(pk=connection.pk, state=ConnectionState.UNVERIFIED).update(
+            state=ConnectionState.CONNECTED, state_since=now
+        )
+
+
+def degrade(connection: Connection, now: datetime, code: str, text: str) -> None:
+    """Stop the queue of a connection until a probe finds it well. A broken or disabled one stays as it is."""
+    problem = {"code": code, "text": text, "remedy": "Nothing to do: it is tried again every minute."}
+    if code == "client-id-refused":
+        problem["remedy"] = "Ask the operator of this installation to check CONNECTWISE_CLIENT_ID."
+    if code == "host-not-allowed":
+        problem["remedy"] = "Ask the operator to add the host to PSA_TRUSTED_HOSTS."
+    changed = Connection.objects.filter(
+        pk=connection.pk, state__in=(ConnectionState.CONNECTED, ConnectionState.UNVERIFIED)
+    ).update(
+        state=ConnectionState.DEGRADED, state_since=now, problem=problem, next_probe_at=now + PROBE_EVERY / 4
+    )
+    _tell(connection, bool(changed))
+
+
+def _keys_refused(connection: Connection, now: datetime, text: str) -> None:
+    row = Connection.objects.filter(pk=connection.pk)
+    if connection.auth_failed_at is None:
+        row.update(auth_failed_at=now, not_before=now + KEYS_CONFIRM)
+    elif now - connection.auth_failed_at >= KEYS_CONFIRM:
+        break_connection(connection, now, text)
+
+
+def break_connection(connection: Connection, now: datetime, text: str, code: str = "keys-refused") -> None:
+    """Hold the queue of a connection until a person gives new credentials or a probe succeeds."""
+    changed = (
+        Connection.objects.filter(pk=connection.pk)
+        .exclude(state__in=(ConnectionState.BROKEN, ConnectionState.DISABLED))
+        .update(
+            state=ConnectionState.BROKEN,
+            state_since=now,
+            problem={"code": code, "text": text, "remedy": "Replace the API key of this connection."},
+            next_probe_at=now + BROKEN_PROBE_EVERY,
+        )
+    )
+    _tell(connection, bool(changed))
+
+
+def _permission_missing(connection: Connection, outcome: Outcome) -> None:
+    features = [row for row in connection.features if row.get("feature") != outcome.feature]
+    features.append(
+        {"feature": outcome.feature, "status": FeatureStatus.DENIED.value, "grant": outcome.grant}
+    )
+    Connection.objects.filter(pk=connection.pk).update(features=features)
+
+
+def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResult, now: datetime) -> None:
+    """Store a good probe: the queue flows again, and what only missed a permission that is there now runs."""
+    features = [
+        {"feature": row.feature.value, "status": row.status.value, "grant": row.grant}
+        for row in result.features
+    ]
+    values = {
+        "features": features,
+        "hidden_boards": list(result.hidden_boards),
+        "last_checked_at": now,
+        "failures": 0,
+        "auth_failed_at": None,
+        "not_before": None,
+        "open_until": None,
+    }
+    row = Connection.objects.filter(pk=connection.pk)
+    stored = endpoint.as_dict() if endpoint else None
+    if stored and stored != connection.endpoint:
+        values |= {"endpoint": stored, "config_version": F("config_version") + 1}
+    with transaction.atomic():
+        row.update(**values)
+        changed = row.exclude(state__in=(ConnectionState.DISABLED, ConnectionState.CONNECTED)).update(
+            state=ConnectionState.CONNECTED, state_since=now, problem=None, next_probe_at=None
+        )
+        granted = [
+            kind
+            for kind, feature in FEATURE_OF_KIND.items()
+            if any(
+                found.feature is feature and found.status in (FeatureStatus.OK, FeatureStatus.LIMITED)
+                for found in result.features
+            )
+        ]
+        held = Delivery.objects.filter(
+            connection=connection, held_by=HeldBy.PERMISSION, kind__in=granted, state=DeliveryState.READY
+        )
+        links = list(held.values_list("link_id", flat=True).distinct())
+        held.update(held_by=HeldBy.EARLIER, held_since=None, problem=None)
+        for link_id in links:
+            lane_recompute(link_id, now)
+    _tell(connection, bool(changed))
+
+
+def probe_failed(connection: Connection, exc: PsaError, now: datetime) -> None:
+    """Store a failed probe: which state it means, in words, and when to try again."""
+    outcome = outcome_of(exc, sent=False)
+    row = Connection.objects.filter(pk=connection.pk)
+    if outcome.health is Health.KEYS:
+        break_connection(connection, now, outcome.text, outcome.code)
+    else:
+        degrade(connection, now, outcome.code, outcome.text)
+    row.update(last_checked_at=now)
+    wait = BROKEN_PROBE_EVERY if outcome.health is Health.KEYS else PROBE_EVERY
+    row.filter(state__in=(ConnectionState.DEGRADED, ConnectionState.BROKEN)).update(
+        next_probe_at=now + wait,
+        problem={
+            "code": outcome.code,
+            "text": outcome.text,
+            "remedy": outcome.remedy or "It is tried again by itself; replace the API key if it was changed.",
+        },
+    )
+
+
+def _tell(connection: Connection, changed: bool) -> None:
+    if changed:
+        transaction.on_commit(lambda: connection_changed.send_robust(Connection, connection_id=connection.pk))

@@ -1,0 +1,160 @@
+"""Owns one attempt: it speaks HTTP and reports an `Outcome`. It never touches the database."""
+
+from __future__ import annotations
+
+import logging
+
+from psa.conf import psa_settings
+from psa.exceptions import InvalidStatusError, NotFoundError, ProviderError
+from psa.models.delivery import NOTE_KINDS, DeliveryKind
+from psa.outbox.claim import Claim
+from psa.outbox.outcome import Health, Next, Outcome, outcome_of
+from psa.outbox.reconcile import look
+from psa.outbox.text import note_text
+from psa.providers.write_trace import trace_writes
+from psa.types import NoteDraft, NoteKind, RecordType, Status, Ticket
+
+log = logging.getLogger("psa.outbox")
+
+
+def attempt(claim: Claim) -> Outcome:
+    """Send or look up one delivery and return what came of it. Never raises."""
+    current = psa_settings()
+    if claim.lease_left_s() < current.CONNECT_TIMEOUT_S + current.CALL_DEADLINE_S:
+        return Outcome(Next.WAIT, "lease-too-short", "The worker was held up; nothing was sent.", wait_s=0.0)
+    with trace_writes() as trace:
+        try:
+            if claim.look:
+                return look(claim)
+            if claim.kind in NOTE_KINDS:
+                return _send_note(claim)
+            if claim.kind == DeliveryKind.STATUS:
+                return _send_status(claim)
+            return Outcome(Next.DEAD, "unsupported", f"A delivery of kind {claim.kind} cannot be sent yet.")
+        except NotFoundError as exc:
+            return _not_found(claim, exc)
+        except Exception as exc:
+            if not isinstance(exc, ProviderError):
+                log.exception("delivery %s failed unexpectedly", claim.delivery_id)
+            return outcome_of(exc, sent=trace.sent and not claim.look)
+
+
+def _send_note(claim: Claim) -> Outcome:
+    text = note_text(
+        claim.payload["text"],
+        part=claim.part,
+        parts=claim.parts,
+        marker=claim.marker,
+        posted_by="" if claim.author_member_id else claim.author_name,
+    )
+    kind = NoteKind(claim.kind)
+    note = claim.provider.note_add(
+        claim.ticket_id,
+        RecordType(claim.record_type),
+        NoteDraft(kind, text, claim.author_member_id, bool(claim.payload.get("notify"))),
+    )
+    leaked = note.customer_visible and not kind.customer_visible
+    return Outcome(
+        next=Next.DELIVERED,
+        code="shown-to-customer" if leaked else "delivered",
+        text="The PSA made this internal note visible to the customer." if leaked else "",
+        remedy="Open the ticket and hide or remove the note now." if leaked else "",
+        health=Health.GOOD,
+        sent=True,
+        external_id=note.id,
+        author_name=claim.author_name if claim.author_member_id else "API member",
+        author_kind="member" if claim.author_member_id else "api_member",
+    )
+
+
+def status_named(statuses: list[Status], wanted: str) -> Status:
+    """Return the active status with that id or exact name.
+
+    Raises: InvalidStatusError, naming the valid ones.
+    """
+    active = [status for status in statuses if status.active]
+    by_name = [status for status in active if status.name == wanted]
+    found = by_name or [status for status in active if status.id == wanted]
+    if not found:
+        names = [status.name for status in active]
+        raise InvalidStatusError(
+            f"The ticket's board has no active status {wanted!r}. It has: {', '.join(names)}.",
+            valid_names=names,
+        )
+    return found[0]
+
+
+def _send_status(claim: Claim) -> Outcome:
+    record_type = RecordType(claim.record_type)
+    ticket = claim.provider.ticket_get(claim.ticket_id, record_type)
+    if ticket.status is not None and claim.payload["status"] in (ticket.status.name, ticket.status.id):
+        return _status_delivered(claim, ticket, sent=False)
+    refusal = _needs_person(claim, ticket)
+    if refusal:
+        return refusal
+    wanted = status_named(claim.provider.statuses_for(ticket), claim.payload["status"])
+    seen = claim.provider.status_set(
+        claim.ticket_id, record_type, wanted.id, notify=bool(claim.payload.get("notify"))
+    )
+    if ticket.status is not None and seen.status == ticket.status and seen.status.id != wanted.id:
+        return Outcome(
+            Next.DEAD,
+            "status-unchanged",
+            f"The PSA answered but left the status at {ticket.status.name}.",
+            "Often the API member may not close tickets; check its security role, then retry.",
+            Health.GOOD,
+            sent=True,
+            status_seen=ticket.status.name,
+        )
+    return _status_delivered(claim, seen, sent=True, wanted=wanted)
+
+
+def _needs_person(claim: Claim, ticket: Ticket) -> Outcome | None:
+    """Return why a person must decide before the status is set, None when nothing stands against it."""
+    if claim.payload.get("force"):
+        return None
+    if claim.board_id and ticket.board is not None and ticket.board.id != claim.board_id:
+        return Outcome(
+            Next.DEAD,
+            "board-changed",
+            f"The ticket has moved to the board {ticket.board.name} since this was posted.",
+            "Retry to set the status there anyway, or discard it.",
+            Health.GOOD,
+        )
+    if ticket.closed:
+        when = f" at {ticket.updated_at:%H:%M} UTC" if ticket.updated_at else ""
+        who = f" by {ticket.updated_by}" if ticket.updated_by else ""
+        name = ticket.status.name if ticket.status else "closed"
+        return Outcome(
+            Next.DEAD,
+            "already-closed",
+            f"The ticket was closed{who}{when} with the status {name}.",
+            "Retry to set the status anyway, or discard it to leave the ticket as it is.",
+            Health.GOOD,
+        )
+    return None
+
+
+def _status_delivered(claim: Claim, ticket: Ticket, *, sent: bool, wanted: Status | None = None) -> Outcome:
+    seen = ticket.status.name if ticket.status else ""
+    moved_on = wanted is not None and ticket.status is not None and ticket.status.id != wanted.id
+    return Outcome(
+        next=Next.DELIVERED,
+        code="moved-on" if moved_on else ("delivered" if sent else "already-there"),
+        text=f"The PSA moved it on to {seen}." if moved_on else "",
+        health=Health.GOOD,
+        sent=sent,
+        external_id=claim.ticket_id,
+        status_seen=seen,
+        author_name="API member",
+        author_kind="api_member",
+    )
+
+
+def _not_found(claim: Claim, exc: NotFoundError) -> Outcome:
+    """Believe a 404 only after the same keys could read something else."""
+    try:
+        claim.provider.check_access()
+    except Exception as probe:  # noqa: BLE001  whatever the probe says, nothing was written by it
+        return outcome_of(probe, sent=False)
+    return outcome_of(exc, sent=False)

@@ -1,0 +1,91 @@
+"""Owns the order within a ticket's lane and the state of a unit, as its deliveries tell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Q
+
+from psa.models import Delivery, WorkUnit
+from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy, UnitState
+
+IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
+
+
+def lane_promote(link_id: int, now: datetime) -> None:
+    """Let the first open delivery of a lane run, if it was waiting only for its place.
+
+    A required delivery that died holds the rest of its unit; deliveries of other units go on.
+    """
+    _hold_behind_dead(link_id)
+    head = (
+        Delivery.objects.filter(link_id=link_id, state__in=OPEN_STATES)
+        .exclude(held_by=HeldBy.DEAD)
+        .order_by("seq")
+        .only("pk", "held_by", "due_at")
+        .first()
+    )
+    if head is not None and head.held_by == HeldBy.EARLIER:
+        Delivery.objects.filter(pk=head.pk, held_by=HeldBy.EARLIER).update(held_by=HeldBy.NOTHING, due_at=now)
+
+
+def _hold_behind_dead(link_id: int) -> None:
+    dead_units = list(
+        Delivery.objects.filter(
+            link_id=link_id,
+            state=DeliveryState.DEAD,
+            optional=False,
+            unit__state__in=(UnitState.OPEN, UnitState.BLOCKED),
+        ).values_list("unit_id", "seq")
+    )
+    for unit_id, seq in dead_units:
+        Delivery.objects.filter(
+            unit_id=unit_id,
+            seq__gt=seq,
+            state__in=(DeliveryState.READY, DeliveryState.RETRYING),
+            optional=False,
+        ).update(held_by=HeldBy.DEAD)
+
+
+def lane_recompute(link_id: int, now: datetime) -> None:
+    """Work out afresh who of a lane may run, after a person retried, edited or discarded something."""
+    rows = list(
+        Delivery.objects.filter(link_id=link_id)
+        .filter(Q(state__in=OPEN_STATES) | Q(state=DeliveryState.DEAD))
+        .order_by("seq")
+    )
+    dead_units = {row.unit_id for row in rows if row.state == DeliveryState.DEAD and not row.optional}
+    seen_dead: set[int] = set()
+    busy = any(row.state in IN_FLIGHT for row in rows)
+    free = not busy
+    for row in rows:
+        if row.state == DeliveryState.DEAD:
+            if row.unit_id in dead_units and not row.optional:
+                seen_dead.add(row.unit_id)
+            continue
+        if row.state in IN_FLIGHT:
+            continue
+        if row.unit_id in seen_dead and not row.optional:
+            wanted = HeldBy.DEAD
+        elif free:
+            wanted = HeldBy.NOTHING if row.held_by in (HeldBy.EARLIER, HeldBy.DEAD) else HeldBy(row.held_by)
+            free = False
+        else:
+            wanted = HeldBy.EARLIER
+        if row.held_by != wanted:
+            row.held_by = wanted
+            row.save(update_fields=["held_by"])
+
+
+def unit_refresh(unit_id: int) -> None:
+    """Store the state of a unit: blocked by one dead delivery, open by one open one, else done."""
+    states = set(Delivery.objects.filter(unit_id=unit_id).values_list("state", flat=True))
+    if DeliveryState.DEAD in states:
+        state = UnitState.BLOCKED
+    elif states & set(OPEN_STATES):
+        state = UnitState.OPEN
+    elif DeliveryState.DELIVERED in states:
+        state = UnitState.DELIVERED
+    else:
+        state = UnitState.DISCARDED
+    WorkUnit.objects.filter(pk=unit_id).exclude(state=state).update(state=state)

@@ -1,0 +1,43 @@
+"""Owns the look: is a delivery whose outcome is unknown on its ticket already?"""
+
+from __future__ import annotations
+
+from psa.models.delivery import NOTE_KINDS
+from psa.outbox.claim import Claim
+from psa.outbox.outcome import Health, Next, Outcome
+from psa.types import NoteKind, RecordType
+
+
+def look(claim: Claim) -> Outcome:
+    """Return DELIVERED when the write is found, UNKNOWN with `looked` when it is not.
+
+    Raises: ProviderError, when the ticket could not be read: such a look does not count.
+    """
+    record_type = RecordType(claim.record_type)
+    if claim.kind in NOTE_KINDS:
+        found = claim.provider.note_find(claim.ticket_id, record_type, claim.marker, NoteKind(claim.kind))
+        if not found:
+            return Outcome(Next.UNKNOWN, "not-found", health=Health.GOOD, looked=True)
+        return Outcome(
+            next=Next.DELIVERED,
+            code="found",
+            health=Health.GOOD,
+            looked=True,
+            external_id=min((note.id for note in found), key=lambda value: (len(value), value)),
+            author_name=claim.author_name if claim.author_member_id else "API member",
+            author_kind="member" if claim.author_member_id else "api_member",
+            doubles=len(found) - 1,
+        )
+    ticket = claim.provider.ticket_get(claim.ticket_id, record_type)
+    if ticket.status is not None and claim.payload["status"] in (ticket.status.name, ticket.status.id):
+        return Outcome(
+            Next.DELIVERED,
+            "found",
+            health=Health.GOOD,
+            looked=True,
+            external_id=claim.ticket_id,
+            status_seen=ticket.status.name,
+            author_name="API member",
+            author_kind="api_member",
+        )
+    return Outcome(Next.UNKNOWN, "not-found", health=Health.GOOD, looked=True)

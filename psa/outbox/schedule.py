@@ -1,0 +1,125 @@
+"""Owns what workers do besides deliveries: expired leases, probes of sick connections, the heartbeat."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from psa.conf import psa_settings
+from psa.exceptions import PsaError
+from psa.models import Connection, Delivery, DeliveryAttempt, PeriodicJob, TicketLink
+from psa.models.connection import ConnectionState
+from psa.models.delivery import DeliveryState
+from psa.outbox import health
+from psa.providers.base import Provider
+from psa.types import Endpoint, ProbeResult
+
+HEARTBEAT = "worker-heartbeat"
+HEARTBEAT_EVERY_S = 10.0
+SWEEP_EVERY_S = 1.0
+
+
+def heartbeat(now: datetime) -> None:
+    """Note that a worker is alive, for readiness."""
+    PeriodicJob.objects.update_or_create(name=HEARTBEAT, defaults={"due_at": now, "last_run_at": now})
+
+
+def leases_expire(now: datetime) -> int:
+    """Turn deliveries whose worker vanished into `unknown`: their write may have left. Return how many."""
+    looks = psa_settings().RECONCILE_LOOKS_S
+    count = 0
+    for link in TicketLink.objects.filter(lease_expires_at__lt=now).exclude(lease_token=""):
+        with transaction.atomic():
+            freed = TicketLink.objects.filter(pk=link.pk, lease_token=link.lease_token).update(
+                lease_token="", lease_expires_at=None
+            )
+            lost = Delivery.objects.filter(link=link, state=DeliveryState.SENDING).first() if freed else None
+            if lost is None:
+                continue
+            lost.state = DeliveryState.UNKNOWN
+            lost.sends += 1
+            lost.attempts += 1
+            lost.looks = 0
+            lost.due_at = now + timedelta(seconds=looks[0])
+            lost.save(update_fields=["state", "sends", "attempts", "looks", "due_at"])
+            DeliveryAttempt.objects.create(
+                delivery=lost,
+                action="send",
+                started_at=link.lease_expires_at or now,
+                duration_ms=0,
+                outcome="worker-lost",
+                error="The worker vanished while sending; the ticket is looked at before anything is sent again.",
+            )
+            count += 1
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeJob:
+    """A sick connection to be tried by a lane."""
+
+    connection: Connection
+    provider: Provider = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a lane found out."""
+
+    connection: Connection
+    endpoint: Endpoint | None
+    result: ProbeResult | None
+    error: PsaError | None
+
+
+def probes_claim(now: datetime) -> list[Connection]:
+    """Return sick connections whose probe is due, each claimed by one conditional UPDATE."""
+    due = Connection.objects.live().filter(
+        Q(next_probe_at__lte=now), state__in=(ConnectionState.DEGRADED, ConnectionState.BROKEN)
+    )
+    claimed = []
+    for connection in due[:4]:
+        wait = health.BROKEN_PROBE_EVERY if connection.state == ConnectionState.BROKEN else health.PROBE_EVERY
+        taken = Connection.objects.filter(pk=connection.pk, next_probe_at=connection.next_probe_at).update(
+            next_probe_at=now + wait
+        )
+        if taken:
+            claimed.append(connection)
+    return claimed
+
+
+def probe(job: ProbeJob) -> Probed:
+    """Discover and probe a connection over HTTP; no database. Never raises a PsaError."""
+    try:
+        endpoint = job.provider.discover()
+        result = job.provider.probe()
+    except PsaError as exc:
+        return Probed(job.connection, None, None, exc)
+    return Probed(job.connection, endpoint, result, None)
+
+
+def probe_finish(found: Probed, now: datetime) -> None:
+    """Write down a probe."""
+    if found.result is not None:
+        health.probed(found.connection, found.endpoint, found.result, now)
+    elif found.error is not None:
+        health.probe_failed(found.connection, found.error, now)
+
+
+class Every:
+    """True once per period, for jobs that any worker may repeat without harm."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    def due(self) -> bool:
+        """Return whether the period has passed, and begin a new one if so."""
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + self._seconds
+        return True
