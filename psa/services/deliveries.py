@@ -1,0 +1,341 @@
+"""Owns what people do with deliveries: post, preview, retry, edit, discard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from psa.cache import cached
+from psa.conf import psa_settings
+from psa.database import database_now
+from psa.exceptions import (
+    ConflictError,
+    InvalidInputError,
+    InvalidStatusError,
+    MissingError,
+    ProviderError,
+    PsaError,
+    RoleError,
+)
+from psa.models import AuditEntry, Connection, Delivery, MemberMapping, TicketLink, WorkUnit
+from psa.models.connection import ConnectionState
+from psa.models.delivery import DeliveryKind, DeliveryState, HeldBy
+from psa.outbox.enqueue import Part, enqueue, plan
+from psa.outbox.lane import status_named
+from psa.outbox.lanes import lane_recompute, unit_refresh
+from psa.outbox.text import AUTHOR_PREFIX, marker_new, text_clean, text_hash
+from psa.provider_pool import provider_for
+from psa.providers.registry import provider_class
+from psa.types import Actor, NoteKind, PartPreview, RecordType, Scope, Status
+
+DEFINITE = (DeliveryState.READY, DeliveryState.RETRYING, DeliveryState.DEAD)
+"""States in which we know that nothing is on the ticket yet, so a person may change their mind."""
+
+
+def unit_enqueue(
+    tenant: models.Model, link_id: int, parts: Sequence[Part], *, actor: Actor, origin: str = ""
+) -> WorkUnit:
+    """Return a new unit whose parts are delivered in order. Asks no PSA; runs in the caller's transaction.
+
+    Raises: InvalidInputError; ConflictError `connection-disabled`, `connection-deleted`; UnsupportedOperationError.
+    """
+    link = _link(tenant, link_id)
+    cls = provider_class(link.connection.provider, psa_settings().PROVIDERS)
+    drafts = plan(cls, RecordType(link.record_type), parts)
+    return enqueue(link.connection, link, drafts, actor=actor, origin=origin)
+
+
+def unit_preview(
+    tenant: models.Model, link_id: int, parts: Sequence[Part], *, actor: Actor
+) -> list[PartPreview]:
+    """Return what each delivery would do: text, readers, mails, author. Nothing is stored."""
+    link = _link(tenant, link_id)
+    cls = provider_class(link.connection.provider, psa_settings().PROVIDERS)
+    mapping = MemberMapping.objects.filter(
+        connection=link.connection, user_id=actor.user_id, active=True
+    ).first()
+    author = mapping.member_name if mapping else "API member"
+    previews = []
+    for draft in plan(cls, RecordType(link.record_type), parts):
+        is_status = draft.kind == DeliveryKind.STATUS
+        notes = [f"{draft.dropped} control characters were taken out."] if draft.dropped else []
+        mails: list[str] = []
+        if draft.payload["notify"]:
+            mails.append("whoever the board's notification settings name, the customer's contact included")
+        if is_status:
+            notes.append("Workflow rules of the PSA may send mail of their own.")
+        head = "" if mapping or is_status else f"{AUTHOR_PREFIX}{actor.name}\n\n"
+        previews.append(
+            PartPreview(
+                kind=draft.kind.value,
+                part=draft.part,
+                parts=draft.parts,
+                text=draft.payload["status"] if is_status else head + draft.payload["text"],
+                visible_to="customer"
+                if is_status or NoteKind(draft.kind.value).customer_visible
+                else "staff",
+                mails=tuple(mails),
+                author="API member" if is_status else author,
+                author_kind="member" if mapping and not is_status else "api_member",
+                status=draft.payload["status"] if is_status else "",
+                notes=tuple(notes),
+            )
+        )
+    return previews
+
+
+def status_check(tenant: models.Model, link_id: int, status: str) -> None:
+    """Return when a status exists on the ticket's board, or when the PSA cannot be asked right now.
+
+    It is checked again at delivery, so that posting works while the PSA is down.
+    Raises: InvalidInputError `unknown-status`, its field naming the valid ones.
+    """
+    link = _link(tenant, link_id)
+    try:
+        provider = provider_for(link.connection)
+
+        def fetch() -> list[Status]:
+            if link.board_id:
+                return provider.statuses_of_board(link.board_id, RecordType(link.record_type))
+            return provider.statuses_for(provider.ticket_get(link.ticket_id, RecordType(link.record_type)))
+
+        statuses = cached(
+            link.connection,
+            f"statuses:{link.board_id or link.ticket_id}",
+            psa_settings().REFERENCE_TTL_S,
+            fetch,
+        )
+        status_named(statuses, str(status).strip())
+    except InvalidStatusError as exc:
+        raise InvalidInputError(
+            exc.message,
+            code="unknown-status",
+            fields={"status": [f"Choose one of: {', '.join(exc.valid_names)}."]},
+        ) from exc
+    except (ProviderError, PsaError):
+        return
+
+
+def delivery_retry(tenant: models.Model, delivery_id: int, *, scope: Scope) -> Delivery:
+    """Return a delivery put back into its lane: a dead one, or one that waits for its next try.
+
+    Raises: ConflictError `not-retryable`; RoleError; MissingError.
+    """
+    with transaction.atomic():
+        delivery = _delivery(tenant, delivery_id, scope)
+        if delivery.state not in (DeliveryState.DEAD, DeliveryState.RETRYING):
+            raise ConflictError(
+                "Only a delivery that failed or waits for its next try can be retried.", code="not-retryable"
+            )
+        now = database_now()
+        payload = dict(delivery.payload)
+        if (delivery.problem or {}).get("code") in ("already-closed", "board-changed"):
+            payload["force"] = True
+        Delivery.objects.filter(pk=delivery.pk, state=delivery.state).update(
+            # A write that may have left is looked up first, whoever presses Retry.
+            state=DeliveryState.READY,
+            held_by=HeldBy.EARLIER,
+            attempts=0,
+            looks=0,
+            due_at=now,
+            problem=None,
+            payload=payload,
+        )
+        if delivery.sends and delivery.state == DeliveryState.DEAD and delivery.marker:
+            _look_before_resend(delivery, now)
+        lane_recompute(delivery.link_id, now)
+        unit_refresh(delivery.unit_id)
+        _audit(delivery, scope.actor, "delivery.retried")
+    return Delivery.objects.get(pk=delivery.pk)
+
+
+def _look_before_resend(delivery: Delivery, now: timezone.datetime) -> None:
+    """Make a delivery that was sent before `unknown`, unless another one of its lane is in flight."""
+    busy = Delivery.objects.filter(
+        link_id=delivery.link_id, state__in=(DeliveryState.SENDING, DeliveryState.UNKNOWN)
+    )
+    if not busy.exists():
+        Delivery.objects.filter(pk=delivery.pk).update(
+            state=DeliveryState.UNKNOWN, held_by=HeldBy.NOTHING, due_at=now
+        )
+
+
+def delivery_discard(
+    tenant: models.Model, delivery_id: int, *, scope: Scope, reason: str = "", rest: str = "discard"
+) -> Delivery:
+    """Return a delivery that will not be posted. `rest` says what follows for its unit: `discard` or `continue`.
+
+    Raises: ConflictError `in-flight` (sending or being checked), `already-posted`; RoleError; MissingError.
+    """
+    if rest not in ("discard", "continue"):
+        raise InvalidInputError(
+            "rest must be discard or continue.", fields={"rest": ["Choose discard or continue."]}
+        )
+    with transaction.atomic():
+        delivery = _delivery(tenant, delivery_id, scope)
+        if delivery.state == DeliveryState.DISCARDED:
+            return delivery
+        _require_definite(delivery)
+        rows = [delivery.pk]
+        if rest == "discard":
+            later = Delivery.objects.filter(
+                unit_id=delivery.unit_id, seq__gt=delivery.seq, state__in=DEFINITE
+            )
+            rows += list(later.values_list("pk", flat=True))
+        text = reason.strip()[:300] or f"Discarded by {scope.actor.name}."[:300]
+        changed = Delivery.objects.filter(pk__in=rows, state__in=DEFINITE).update(
+            state=DeliveryState.DISCARDED, discard_reason=text, held_by=HeldBy.NOTHING
+        )
+        if not changed:
+            raise ConflictError("It is being sent right now.", code="in-flight")
+        lane_recompute(delivery.link_id, database_now())
+        unit_refresh(delivery.unit_id)
+        _audit(delivery, scope.actor, "delivery.discarded")
+    return Delivery.objects.get(pk=delivery.pk)
+
+
+def delivery_edit(tenant: models.Model, delivery_id: int, *, scope: Scope, text: str) -> Delivery:
+    """Return a new delivery with another text in the place of a dead one, which is discarded.
+
+    Looks for the old text on the ticket first.
+    Raises: ConflictError `already-posted`, `not-dead`; InvalidInputError; ProviderError; RoleError; MissingError.
+    """
+    old = _delivery(tenant, delivery_id, scope)
+    if not old.is_note:
+        raise InvalidInputError("Only notes can be edited.", code="not-a-note")
+    if old.state != DeliveryState.DEAD:
+        raise ConflictError("Only a note that needs you can be edited.", code="not-dead")
+    clean = text_clean(text)
+    limit = psa_settings().NOTE_MAX_CHARS - 280
+    if len(clean.text) > limit:
+        raise InvalidInputError(
+            f"The text has {len(clean.text):,} characters; at most {limit:,} fit in one note.",
+            code="text-too-long",
+            fields={"text": [f"At most {limit:,} characters."]},
+        )
+    if old.sends and _posted(old):
+        raise ConflictError("This note is on the ticket already.", code="already-posted")
+    with transaction.atomic():
+        last = TicketLink.objects.filter(pk=old.link_id)
+        last.update(next_seq=models.F("next_seq") + 1)
+        taken = Delivery.objects.filter(pk=old.pk, state=DeliveryState.DEAD).update(
+            state=DeliveryState.DISCARDED,
+            discard_reason=f"Replaced by an edited text of {scope.actor.name}."[:300],
+            # The new text takes this place in the lane; the old row keeps a place at the end.
+            seq=last.values_list("next_seq", flat=True).get() - 1,
+        )
+        if not taken:
+            raise ConflictError("Only a note that needs you can be edited.", code="not-dead")
+        now = database_now()
+        new = Delivery.objects.create(
+            tenant_id=old.tenant_id,
+            connection_id=old.connection_id,
+            link_id=old.link_id,
+            unit_id=old.unit_id,
+            kind=old.kind,
+            seq=old.seq,
+            part=old.part,
+            parts=old.parts,
+            optional=old.optional,
+            payload={**old.payload, "text": clean.text},
+            marker=marker_new(),
+            text_hash=text_hash(clean.text),
+            held_by=HeldBy.EARLIER,
+            due_at=now,
+            supersedes=old,
+            created_by_id=scope.actor.user_id,
+            created_by_name=scope.actor.name,
+        )
+        lane_recompute(old.link_id, now)
+        unit_refresh(old.unit_id)
+        _audit(new, scope.actor, "delivery.edited")
+    return Delivery.objects.get(pk=new.pk)
+
+
+def open_deliveries_discard(
+    tenant: models.Model, link_id: int, *, actor: Actor, origin: str, reason: str
+) -> int:
+    """Discard what an origin still has in a ticket's lane and return how many.
+
+    Raises: ConflictError `in-flight`, while one is being sent or checked.
+    """
+    with transaction.atomic():
+        rows = list(
+            Delivery.objects.filter(tenant=tenant, link_id=link_id, unit__origin=origin).exclude(
+                state__in=(DeliveryState.DELIVERED, DeliveryState.DISCARDED)
+            )
+        )
+        for row in rows:
+            if row.state not in DEFINITE:
+                raise ConflictError(
+                    "A delivery to this ticket is being sent or checked right now. Try again shortly.",
+                    code="in-flight",
+                )
+        changed = Delivery.objects.filter(pk__in=[row.pk for row in rows], state__in=DEFINITE).update(
+            state=DeliveryState.DISCARDED, discard_reason=reason[:300], held_by=HeldBy.NOTHING
+        )
+        if changed != len(rows):
+            raise ConflictError("A delivery to this ticket has just been sent.", code="in-flight")
+        lane_recompute(link_id, database_now())
+        for unit_id in {row.unit_id for row in rows}:
+            unit_refresh(unit_id)
+        for row in rows:
+            _audit(row, actor, "delivery.discarded")
+    return changed
+
+
+def _require_definite(delivery: Delivery) -> None:
+    if delivery.state == DeliveryState.DELIVERED:
+        raise ConflictError("It has been posted already.", code="already-posted")
+    if delivery.state not in DEFINITE:
+        raise ConflictError(
+            "It is being sent or checked right now, so it may already stand on the ticket.", code="in-flight"
+        )
+
+
+def _posted(delivery: Delivery) -> bool:
+    connection = Connection.objects.get(pk=delivery.connection_id)
+    link = TicketLink.objects.get(pk=delivery.link_id)
+    return bool(
+        provider_for(connection).note_find(
+            link.ticket_id, RecordType(link.record_type), delivery.marker, NoteKind(delivery.kind)
+        )
+    )
+
+
+def _link(tenant: models.Model, link_id: int) -> TicketLink:
+    link = TicketLink.objects.select_related("connection").filter(tenant=tenant, pk=link_id).first()
+    if link is None:
+        raise MissingError("There is no such ticket link.")
+    if link.connection.deleted_at is not None:
+        raise ConflictError(
+            "The connection of this ticket was deleted. Link the ticket again.", code="connection-deleted"
+        )
+    if link.connection.state == ConnectionState.DISABLED:
+        raise ConflictError("The connection of this ticket is disabled.", code="connection-disabled")
+    return link
+
+
+def _delivery(tenant: models.Model, delivery_id: int, scope: Scope) -> Delivery:
+    found = Delivery.objects.filter(tenant=tenant, pk=delivery_id).first()
+    if found is None:
+        raise MissingError("There is no such delivery.")
+    if not scope.can_lead and found.created_by_id != scope.actor.user_id:
+        raise RoleError("Only its author, a lead or an admin can do this.")
+    return found
+
+
+def _audit(delivery: Delivery, actor: Actor, verb: str) -> None:
+    AuditEntry.objects.create(
+        tenant_id=delivery.tenant_id,
+        connection_id=delivery.connection_id,
+        actor_id=actor.user_id,
+        actor_name=actor.name,
+        verb=verb,
+        object_type="delivery",
+        object_id=str(delivery.pk),
+        kind=delivery.kind,
+        facts={"unit": delivery.unit_id, "state_before": delivery.state},
+    )
