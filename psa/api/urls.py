@@ -1,0 +1,34 @@
+"""Owns the addresses of the API; a host includes them below `/api/v1/`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from psa.api import connections, deliveries, tickets
+
+app_name = "psa_api"
+
+urlpatterns = [
+    path("providers/", connections.ProviderList.as_view(), name="provider-list"),
+    path("connections/", connections.ConnectionList.as_view(), name="connection-list"),
+    path(
+        "connections/<int:connection_id>/", connections.ConnectionDetail.as_view(), name="connection-detail"
+    ),
+    path(
+        "connections/<int:connection_id>/test/", connections.ConnectionTest.as_view(), name="connection-test"
+    ),
+    path("connections/<int:connection_id>/tickets/", tickets.TicketSearch.as_view(), name="ticket-search"),
+    path("connections/<int:connection_id>/boards/", tickets.BoardList.as_view(), name="board-list"),
+    path(
+        "connections/<int:connection_id>/boards/<str:board_id>/statuses/",
+        tickets.StatusList.as_view(),
+        name="status-list",
+    ),
+    path("units/<int:unit_id>/", deliveries.UnitDetail.as_view(), name="unit-detail"),
+    path("deliveries/", deliveries.DeliveryList.as_view(), name="delivery-list"),
+    path("deliveries/<int:delivery_id>/", deliveries.DeliveryDetail.as_view(), name="delivery-detail"),
+    path("deliveries/<int:delivery_id>/retry/", deliveries.DeliveryRetry.as_view(), name="delivery-retry"),
+    path(
+        "deliveries/<int:delivery_id>/discard/", deliveries.DeliveryDiscard.as_view(), name="delivery-discard"
+    ),
+]
