@@ -1,0 +1,1 @@
+"""Owns the host project: settings, urls and the product's own domain (accounts, flows, sessions)."""

@@ -1,0 +1,1 @@
+"""Owns who works here: tenants, people, roles and API tokens."""

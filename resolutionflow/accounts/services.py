@@ -1,0 +1,114 @@
+"""Owns writes to accounts: people, memberships, API tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from resolutionflow.accounts.models import Account, ApiToken, Membership, Role, User
+
+PREFIX_BYTES = 4
+"""8 hex digits: enough to find a token's row, far too few to guess its secret."""
+SECRET_BYTES = 32
+"""256 random bits."""
+LAST_USED_STEP = timedelta(minutes=1)
+"""`last_used_at` is written at most this often, so that a busy client does not write a row a request."""
+
+_KEY = re.compile(r"rf_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A token at the only moment its key is known."""
+
+    token: ApiToken
+    key: str
+    """What goes behind `Authorization: Token `. It cannot be shown again."""
+
+
+def token_create(user: User, *, name: str, expires_at: datetime | None = None) -> NewToken:
+    """Make a token that acts as the user and return it with its key."""
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    token = ApiToken.objects.create(
+        user=user,
+        name=name,
+        prefix=secrets.token_hex(PREFIX_BYTES),
+        digest=token_digest(secret),
+        expires_at=expires_at,
+    )
+    return NewToken(token, f"rf_{token.prefix}_{secret}")
+
+
+def token_revoke(token: ApiToken) -> None:
+    """Close a token for good. Closing it twice changes nothing."""
+    now = timezone.now()
+    if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now):
+        token.revoked_at = now
+
+
+def token_touch(token: ApiToken) -> None:
+    """Note that a token was used, at most once in LAST_USED_STEP."""
+    now = timezone.now()
+    due = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_STEP)
+    if token.last_used_at is None or token.last_used_at < now - LAST_USED_STEP:
+        ApiToken.objects.filter(due, pk=token.pk).update(last_used_at=now)
+
+
+def token_split(key: str) -> tuple[str, str] | None:
+    """Return prefix and secret of a key, or None when it does not look like one of ours."""
+    match = _KEY.fullmatch(key)
+    return (match[1], match[2]) if match else None
+
+
+def token_digest(secret: str) -> str:
+    """Return what is stored of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@transaction.atomic
+def user_create(
+    account: Account,
+    *,
+    username: str,
+    password: str,
+    role: Role = Role.ENGINEER,
+    email: str = "",
+    first_name: str = "",
+    last_name: str = "",
+    time_zone: str = "UTC",
+) -> User:
+    """Make a person who works in an account. Its admins may also open Django's admin.
+
+    Raises: IntegrityError, when the user name is taken.
+    """
+    user = User.objects.create_user(
+        username,
+        email,
+        password,
+        first_name=first_name,
+        last_name=last_name,
+        time_zone=time_zone,
+        is_staff=role is Role.ADMIN,
+    )
+    membership_set(user, account, role)
+    return user
+
+
+@transaction.atomic
+def membership_set(user: User, account: Account, role: Role) -> Membership:
+    """Let a user work in an account with a role; whoever becomes admin there may open Django's admin."""
+    membership, _ = Membership.objects.update_or_create(
+        user=user, defaults={"account": account, "role": role}
+    )
+    is_staff = user.is_superuser or role == Role.ADMIN
+    if user.is_staff != is_staff:
+        user.is_staff = is_staff
+        user.save(update_fields=["is_staff"])
+    return membership

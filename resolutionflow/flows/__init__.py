@@ -1,0 +1,1 @@
+"""Owns the flows that guide an engineer, step by step."""

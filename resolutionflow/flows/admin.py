@@ -1,0 +1,77 @@
+"""Owns Django admin of flows. An account's admins see their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+
+from resolutionflow.accounts.admin import AccountScopedAdmin
+from resolutionflow.accounts.models import Account
+from resolutionflow.flows.models import Flow, FlowStep
+from resolutionflow.flows.services import keywords_clean
+
+
+class FlowForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A flow; keywords are typed with commas between them."""
+
+    keywords = forms.CharField(
+        required=False, max_length=2000, help_text="Words of a ticket this flow fits, with commas."
+    )
+
+    class Meta:
+        model = Flow
+        fields = ["account", "title", "description", "keywords", "published"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["keywords"] = ", ".join(self.initial.get("keywords") or [])
+
+    def clean_keywords(self) -> list[str]:
+        """Return the words as a list."""
+        return keywords_clean(self.cleaned_data["keywords"].split(","))
+
+
+class FlowStepInline(admin.StackedInline):  # type: ignore[type-arg]
+    """The steps, on the flow's page."""
+
+    model = FlowStep
+    extra = 0
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return True: whoever may open the flow may see its steps."""
+        return True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return True: whoever may open the flow may add steps."""
+        return True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return True: whoever may open the flow may change its steps."""
+        return True
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return True: whoever may open the flow may remove steps."""
+        return True
+
+
+@admin.register(Flow)
+class FlowAdmin(AccountScopedAdmin):
+    """Flows and their steps."""
+
+    form = FlowForm
+    inlines = [FlowStepInline]
+    list_display = ["title", "account", "published", "updated_at"]
+    list_filter = ["published"]
+    list_select_related = ["account"]
+    search_fields = ["title", "description"]
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer only the own account."""
+        account = self.account_of(request)
+        if db_field.name == "account" and not request.user.is_superuser and account is not None:
+            kwargs["queryset"] = Account.objects.filter(pk=account.pk)
+            kwargs["initial"] = account.pk
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)

@@ -1,0 +1,1 @@
+"""Owns troubleshooting sessions: what an engineer did, and how it lands on a ticket."""

@@ -1,0 +1,79 @@
+"""Owns Django admin of sessions: to look at. What was done and posted stays as it was said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from resolutionflow.accounts.admin import AccountScopedAdmin
+from resolutionflow.sessions.models import FlowSession, SessionStep
+
+_STEP_FIELDS = ["position", "title", "body", "result", "author_name", "created_at"]
+_SESSION_FIELDS = [
+    "title",
+    "account",
+    "flow",
+    "state",
+    "outcome",
+    "resolution",
+    "link",
+    "linked_by_name",
+    "linked_at",
+    "unit",
+    "created_by_name",
+    "started_at",
+    "completed_at",
+]
+
+
+class SessionStepInline(admin.StackedInline):  # type: ignore[type-arg]
+    """The steps, on the session's page."""
+
+    model = SessionStep
+    extra = 0
+    can_delete = False
+    fields = [*_STEP_FIELDS]
+    readonly_fields = [*_STEP_FIELDS]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return True: whoever may open the session may read its steps."""
+        return True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: steps are added where the work is done."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: a step says what was done."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: a step says what was done."""
+        return False
+
+
+@admin.register(FlowSession)
+class FlowSessionAdmin(AccountScopedAdmin):
+    """Sessions, read-only: a form that was opened before a completion would write the open session back."""
+
+    inlines = [SessionStepInline]
+    list_display = ["title", "account", "state", "outcome", "link", "created_by_name", "started_at"]
+    list_filter = ["state", "outcome"]
+    list_select_related = ["account", "link"]
+    search_fields = ["title", "link__ticket_id", "created_by_name"]
+    date_hierarchy = "started_at"
+    fields = [*_SESSION_FIELDS]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: sessions begin on the session page or over REST."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: sessions change on the session page or over REST."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: what was done stays on record."""
+        return False

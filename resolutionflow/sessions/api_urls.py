@@ -1,0 +1,24 @@
+"""Owns the addresses of sessions in the REST API."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from resolutionflow.sessions import api, api_posting
+
+urlpatterns = [
+    path("sessions/", api.SessionList.as_view(), name="session-list"),
+    path("sessions/<int:session_id>/", api.SessionDetail.as_view(), name="session-detail"),
+    path("sessions/<int:session_id>/steps/", api.SessionSteps.as_view(), name="session-steps"),
+    path("sessions/<int:session_id>/ticket/", api.SessionTicket.as_view(), name="session-ticket"),
+    path(
+        "sessions/<int:session_id>/documentation/",
+        api.SessionDocumentation.as_view(),
+        name="session-documentation",
+    ),
+    path("sessions/<int:session_id>/notes/", api_posting.SessionNotes.as_view(), name="session-notes"),
+    path("sessions/<int:session_id>/status/", api_posting.SessionStatus.as_view(), name="session-status"),
+    path(
+        "sessions/<int:session_id>/complete/", api_posting.SessionComplete.as_view(), name="session-complete"
+    ),
+]

@@ -1,0 +1,75 @@
+"""Owns reads of sessions. The account always comes first, and another account's session does not exist."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import tzinfo
+
+from django.db.models import QuerySet
+
+from psa.exceptions import MissingError
+from psa.types import Actor
+from resolutionflow.accounts.models import Account, User
+from resolutionflow.sessions import rendering
+from resolutionflow.sessions.models import FlowSession, SessionStep
+
+
+def sessions(account: Account) -> QuerySet[FlowSession]:
+    """Return the account's sessions, newest first, with flow and ticket read along."""
+    return FlowSession.objects.of(account).select_related("flow", "link")
+
+
+def session_get(account: Account, session_id: int) -> FlowSession:
+    """Return one session of the account with its steps, in two queries.
+
+    Raises: MissingError, also for a session of another account.
+    """
+    found = FlowSession.objects.of(account).with_details().filter(pk=session_id).first()
+    if found is None:
+        raise MissingError("There is no such session.")
+    return found
+
+
+def documentation(account: Account, session_id: int, *, actor: Actor) -> rendering.Documentation:
+    """Return both texts as they read now, with times in the actor's zone.
+
+    Raises: MissingError.
+    """
+    return rendering.documentation(session_text(session_get(account, session_id)), actor_zone(actor))
+
+
+def documentation_hash(session: FlowSession) -> str:
+    """Return the hash of what the session's steps say now."""
+    return rendering.documentation_hash([_step_text(step) for step in session.steps.all()])
+
+
+def session_text(session: FlowSession) -> rendering.SessionText:
+    """Return a session as the renderer takes it. Free of queries after `session_get`."""
+    steps = list(session.steps.all())
+    ended_at = session.completed_at or (steps[-1].created_at if steps else None)
+    if ended_at is not None:
+        ended_at = max(ended_at, session.started_at)
+    return rendering.SessionText(
+        title=session.title,
+        started_at=session.started_at,
+        ended_at=ended_at,
+        outcome=session.get_outcome_display() if session.outcome else "",
+        flow=session.flow.title if session.flow is not None else "",
+        created_by=session.created_by_name,
+        summary=session.resolution,
+        steps=[_step_text(step) for step in steps],
+    )
+
+
+def actor_zone(actor: Actor) -> tzinfo:
+    """Return the time zone of whoever asks, UTC where none is known."""
+    person = User.objects.filter(pk=actor.user_id).first() if actor.user_id is not None else None
+    name = person.time_zone if person is not None else "UTC"
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):  # the zone was valid when stored, tzdata moved on
+        return zoneinfo.ZoneInfo("UTC")
+
+
+def _step_text(step: SessionStep) -> rendering.StepText:
+    return rendering.StepText(title=step.title, body=step.body, result=step.result, author=step.author_name)

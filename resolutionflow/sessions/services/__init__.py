@@ -1,0 +1,37 @@
+"""Owns writes to sessions: own rows (`work`), what they post (`posting`), how they end (`completion`)."""
+
+from resolutionflow.sessions.services.completion import (
+    AlreadyCompletedError,
+    CompletionDraft,
+    CompletionPreview,
+    LeftOut,
+    completion_check,
+    completion_preview,
+    session_complete,
+)
+from resolutionflow.sessions.services.posting import note_post, status_check, status_post
+from resolutionflow.sessions.services.work import (
+    session_create,
+    session_update,
+    step_add,
+    ticket_link,
+    ticket_unlink,
+)
+
+__all__ = [
+    "AlreadyCompletedError",
+    "CompletionDraft",
+    "CompletionPreview",
+    "LeftOut",
+    "completion_check",
+    "completion_preview",
+    "note_post",
+    "session_complete",
+    "session_create",
+    "session_update",
+    "status_check",
+    "status_post",
+    "step_add",
+    "ticket_link",
+    "ticket_unlink",
+]

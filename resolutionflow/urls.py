@@ -1,0 +1,32 @@
+"""Owns the addresses of the site. A new part of the REST API adds its `api_urls` here."""
+
+from __future__ import annotations
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView
+
+from resolutionflow.docs import ApiDocsView
+from resolutionflow.health import healthz, readyz
+
+admin.site.site_header = "ResolutionFlow PSA"
+admin.site.site_title = "ResolutionFlow PSA"
+admin.site.index_title = "Administration"
+# One door for everybody: rate limits and the second factor hold for the admin, too.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/integrations/"), name="home"),
+    path("integrations/", include("integrations_ui.urls")),
+    path("admin/", admin.site.urls),
+    path("accounts/", include("resolutionflow.accounts.urls")),
+    path("api/v1/", include("psa.api.urls")),
+    path("api/v1/", include("resolutionflow.flows.api_urls")),
+    path("api/v1/", include("resolutionflow.sessions.api_urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", ApiDocsView.as_view(), name="api-docs"),
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+]
