@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 from django.core.cache import cache
 
-from psa.models import Connection
-
 T = TypeVar("T")
 
 
@@ -41,9 +39,8 @@ class ConnectionCache:
         cache.delete(self.key(key))
 
 
-def cached(connection: Connection, name: str, ttl_s: float, fetch: Callable[[], T]) -> T:
+def cached(store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T]) -> T:
     """Return the cached value of a name, or fetch it and keep it for ttl_s seconds."""
-    store = ConnectionCache(connection.pk, connection.cache_epoch)
     missing = object()
     found = store.get(name, missing)
     if found is not missing:

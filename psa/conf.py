@@ -56,7 +56,7 @@ class PsaSettings:
     """Longest text of one note; longer documentation is posted in parts."""
     NOTE_MAX_PARTS: int = 8
     UNMAPPED_AUTHOR: str = "api_member"
-    """Notes of a person without a mapped member: `api_member` posts with the name in the first line, `hold` waits."""
+    """Notes of a person without a mapped member: `api_member` posts them, name first; `hold` waits."""
     REFERENCE_TTL_S: float = 300.0
     """How long boards, statuses and other reference data stay in the cache."""
     IDEMPOTENCY_KEEP: timedelta = timedelta(days=30)

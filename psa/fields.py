@@ -69,6 +69,9 @@ class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]
     """
 
     description = "Encrypted JSON object"
+    # For type checkers: what may be assigned, what is read.
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
 
     def from_db_value(self, value: str | None, _expression: object, _connection: object) -> Secret | None:
         return None if value is None else Secret(sealed=value)
@@ -98,6 +101,6 @@ class EncryptedJSONField(models.TextField):  # type: ignore[type-arg]
     def get_transform(self, lookup_name: str) -> Any:
         raise FieldError(f"{self.name} is encrypted: it has no {lookup_name!r}.")
 
-    def formfield(self, **_kwargs: Any) -> None:  # type: ignore[override]
+    def formfield(self, **_kwargs: Any) -> None:
         """Return no form field: forms are drawn from the provider's credential schema."""
         return None

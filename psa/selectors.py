@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db import models
 from django.db.models import Min
 from django.db.models.query import QuerySet
 
-from psa.cache import cached
+from psa.cache import ConnectionCache, cached
 from psa.conf import psa_settings
 from psa.database import database_now
 from psa.exceptions import ConflictError, MissingError
@@ -20,7 +19,7 @@ from psa.outbox.schedule import HEARTBEAT
 from psa.provider_pool import provider_for
 from psa.providers.base import Provider
 from psa.providers.registry import provider_class
-from psa.types import Board, Page, RecordType, Status, Ticket
+from psa.types import Board, Page, RecordType, Status, Tenant, Ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,12 @@ def provider_classes() -> list[type[Provider]]:
     return [provider_class(key, paths) for key in paths]
 
 
-def connections(tenant: models.Model) -> QuerySet[Connection]:
+def connections(tenant: Tenant) -> QuerySet[Connection]:
     """Return a tenant's connections, deleted ones left out."""
     return Connection.objects.of(tenant)
 
 
-def connection_get(tenant: models.Model, connection_id: int) -> Connection:
+def connection_get(tenant: Tenant, connection_id: int) -> Connection:
     """Return one connection. Raises: MissingError, also for another tenant's."""
     found = connections(tenant).filter(pk=connection_id).first()
     if found is None:
@@ -56,7 +55,7 @@ def connection_flows(connection: Connection) -> bool:
 
 
 def tickets_search(
-    tenant: models.Model,
+    tenant: Tenant,
     connection_id: int,
     *,
     query: str = "",
@@ -82,20 +81,23 @@ def tickets_search(
     )
 
 
-def boards(tenant: models.Model, connection_id: int) -> list[Board]:
+def boards(tenant: Tenant, connection_id: int) -> list[Board]:
     """Return the active boards of a connection, from the cache where it has them."""
     connection = _asked(tenant, connection_id)
     found = cached(
-        connection, "boards", psa_settings().REFERENCE_TTL_S, lambda: provider_for(connection).boards()
+        _store(connection),
+        "boards",
+        psa_settings().REFERENCE_TTL_S,
+        lambda: provider_for(connection).boards(),
     )
     return [board for board in found if board.active]
 
 
-def statuses(tenant: models.Model, connection_id: int, board_id: str) -> list[Status]:
+def statuses(tenant: Tenant, connection_id: int, board_id: str) -> list[Status]:
     """Return the active statuses of a board, from the cache where it has them."""
     connection = _asked(tenant, connection_id)
     found = cached(
-        connection,
+        _store(connection),
         f"statuses:{board_id}",
         psa_settings().REFERENCE_TTL_S,
         lambda: provider_for(connection).statuses_of_board(board_id, RecordType.SERVICE),
@@ -103,12 +105,12 @@ def statuses(tenant: models.Model, connection_id: int, board_id: str) -> list[St
     return [status for status in found if status.active]
 
 
-def deliveries(tenant: models.Model) -> QuerySet[Delivery]:
+def deliveries(tenant: Tenant) -> QuerySet[Delivery]:
     """Return a tenant's deliveries, newest first."""
     return Delivery.objects.filter(tenant=tenant).select_related("connection", "link", "unit")
 
 
-def delivery_get(tenant: models.Model, delivery_id: int) -> Delivery:
+def delivery_get(tenant: Tenant, delivery_id: int) -> Delivery:
     """Return one delivery. Raises: MissingError, also for another tenant's."""
     found = deliveries(tenant).filter(pk=delivery_id).first()
     if found is None:
@@ -116,7 +118,7 @@ def delivery_get(tenant: models.Model, delivery_id: int) -> Delivery:
     return found
 
 
-def unit_get(tenant: models.Model, unit_id: int) -> WorkUnit:
+def unit_get(tenant: Tenant, unit_id: int) -> WorkUnit:
     """Return one unit of work. Raises: MissingError, also for another tenant's."""
     found = WorkUnit.objects.filter(tenant=tenant, pk=unit_id).select_related("link").first()
     if found is None:
@@ -125,7 +127,7 @@ def unit_get(tenant: models.Model, unit_id: int) -> WorkUnit:
 
 
 def delivery_held_by(delivery: Delivery) -> str:
-    """Return why an open delivery waits: what is stored, or `connection` when its connection does not flow."""
+    """Return why an open delivery waits; `connection` when its connection does not flow."""
     if delivery.state not in OPEN_STATES:
         return ""
     if delivery.held_by in (HeldBy.NOTHING, HeldBy.EARLIER) and not connection_flows(delivery.connection):
@@ -133,28 +135,28 @@ def delivery_held_by(delivery: Delivery) -> str:
     return delivery.held_by
 
 
-def unit_origin_deliveries(tenant: models.Model, origin: str) -> QuerySet[Delivery]:
+def unit_origin_deliveries(tenant: Tenant, origin: str) -> QuerySet[Delivery]:
     """Return the deliveries of one origin, such as `session:12`."""
     return deliveries(tenant).filter(unit__origin=origin)
 
 
-def open_deliveries(tenant: models.Model, link_id: int, origin: str = "") -> QuerySet[Delivery]:
+def open_deliveries(tenant: Tenant, link_id: int, origin: str = "") -> QuerySet[Delivery]:
     """Return what is still on its way to a ticket or needs a person there."""
     found = deliveries(tenant).filter(link_id=link_id, state__in=(*OPEN_STATES, DeliveryState.DEAD))
     return found.filter(unit__origin=origin) if origin else found
 
 
-def note_posted(tenant: models.Model, link_id: int, origin: str, source_hash: str) -> Delivery | None:
-    """Return the internal note made from the same source that is already queued or delivered there, else None."""
-    return (
-        deliveries(tenant)
-        .filter(link_id=link_id, unit__origin=origin, kind="analysis", text_hash=source_hash)
-        .exclude(state__in=(DeliveryState.DEAD, DeliveryState.DISCARDED))
-        .first()
+def note_posted(tenant: Tenant, link_id: int, origin: str, source_hash: str) -> Delivery | None:
+    """Return the internal note made from the same source that is queued or delivered there already."""
+    parts = deliveries(tenant).filter(
+        link_id=link_id, unit__origin=origin, kind="analysis", text_hash=source_hash
     )
+    # A text that went in several parts counts only while none of them is missing.
+    missing = parts.filter(state__in=(DeliveryState.DEAD, DeliveryState.DISCARDED)).values("unit_id")
+    return parts.exclude(unit_id__in=missing).first()
 
 
-def status_rule(tenant: models.Model, link_id: int, outcome: str) -> StatusRule | None:
+def status_rule(tenant: Tenant, link_id: int, outcome: str) -> StatusRule | None:
     """Return the valid status rule of a ticket's board for an outcome, None where no status is to be set."""
     link = TicketLink.objects.filter(tenant=tenant, pk=link_id).first()
     if link is None or not link.board_id:
@@ -178,7 +180,11 @@ def queue_health() -> QueueHealth:
     )
 
 
-def _asked(tenant: models.Model, connection_id: int) -> Connection:
+def _store(connection: Connection) -> ConnectionCache:
+    return ConnectionCache(connection.pk, connection.cache_epoch)
+
+
+def _asked(tenant: Tenant, connection_id: int) -> Connection:
     connection = connection_get(tenant, connection_id)
     if connection.state == ConnectionState.DISABLED:
         raise ConflictError("The connection is disabled.", code="connection-disabled")

@@ -10,6 +10,9 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
+Tenant = Any
+"""An object of the host's `PSA_TENANT_MODEL`; its class is the host's own business."""
+
 Raw = Mapping[str, Any]
 """The vendor's own answer, kept beside the neutral form."""
 

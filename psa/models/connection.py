@@ -9,6 +9,7 @@ from django.db.models.functions import Lower
 
 from psa.fields import EncryptedJSONField
 from psa.models.tenant import person_key, tenant_key
+from psa.types import Tenant
 
 
 class ConnectionState(models.TextChoices):
@@ -32,7 +33,7 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
         """Keep those that were not deleted."""
         return self.filter(deleted_at=None)
 
-    def of(self, tenant: models.Model) -> ConnectionQuerySet:
+    def of(self, tenant: Tenant) -> ConnectionQuerySet:
         """Keep a tenant's live connections."""
         return self.live().filter(tenant=tenant)
 
@@ -110,7 +111,7 @@ class Connection(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One row for each write to a PSA and each change of a connection. Never changed, never in clear secrets."""
+    """One row for each write to a PSA and each change of a connection. Never changed, never a secret."""
 
     tenant = tenant_key()
     connection = models.ForeignKey(

@@ -10,6 +10,9 @@ from psa.models.connection import Connection
 from psa.models.tenant import person_key, tenant_key
 from psa.models.ticket_link import TicketLink
 
+API_MEMBER = "API member"
+"""Author shown where no member is mapped, and for writes that have no author of their own."""
+
 
 class UnitState(models.TextChoices):
     """Where a unit of work stands, as its deliveries tell."""
@@ -127,7 +130,7 @@ class Delivery(models.Model):
     optional = models.BooleanField(default=False)
     """True when its death does not hold the rest of its unit."""
     payload = models.JSONField()
-    """Notes: {"text", "notify", "member_id"}; status: {"status_id", "status_name", "notify"}."""
+    """Notes: {"text", "notify"}; status: {"status" (id or exact name), "notify"}."""
     marker = models.CharField(max_length=40, blank=True)
     """Last line of the text (`Ref RF-7K2M9QXA`), built from no id; empty for kinds without text."""
     text_hash = models.CharField(max_length=64, blank=True)

@@ -8,7 +8,7 @@ from django.db import models
 
 
 class PeriodicJob(models.Model):
-    """One row a job. A worker claims a run by one conditional UPDATE of `due_at`, so N workers run it once."""
+    """One row a job. One conditional UPDATE of `due_at` claims a run, so N workers run it once."""
 
     name = models.CharField(max_length=60, unique=True)
     due_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Owns which delivery runs next: due heads of free lanes, a fair share for each connection, one lease each."""
+"""Owns which delivery runs next: due heads of free lanes, a fair share for each connection."""
 
 from __future__ import annotations
 
@@ -73,8 +73,9 @@ def _due(now: datetime) -> QuerySet[Delivery]:
 def claim_due(now: datetime, free_lanes: int) -> list[tuple[Delivery, str]]:
     """Lease up to free_lanes due deliveries and return them with their lease tokens.
 
-    One transaction. Connections are taken in random order and share the lanes, so that no tenant starves another;
-    none gets more than MAX_WRITES_IN_FLIGHT at once over all processes (its row is locked while we count).
+    One transaction. Connections are taken in random order and share the lanes, so that no tenant starves
+    another; none gets more than MAX_WRITES_IN_FLIGHT at once over all processes (its row is locked while
+    we count).
     """
     current = psa_settings()
     claimed: list[tuple[Delivery, str]] = []

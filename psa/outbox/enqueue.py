@@ -11,9 +11,9 @@ from django.db.models import F
 
 from psa.conf import psa_settings
 from psa.database import database_now
-from psa.exceptions import InvalidInputError, UnsupportedOperationError
-from psa.models import Connection, Delivery, TicketLink, WorkUnit
-from psa.models.delivery import OPEN_STATES, DeliveryKind, HeldBy
+from psa.exceptions import InvalidInputError
+from psa.models import Connection, Delivery, MemberMapping, TicketLink, WorkUnit
+from psa.models.delivery import API_MEMBER, OPEN_STATES, DeliveryKind, HeldBy
 from psa.outbox.text import marker_new, text_clean, text_hash, text_split
 from psa.providers.base import Provider
 from psa.types import Actor, Capability, NoteKind, NotePart, RecordType, StatusPart
@@ -102,7 +102,7 @@ def enqueue(
 ) -> WorkUnit:
     """Store a unit with its deliveries at the end of the ticket's lane, in the caller's transaction.
 
-    The UPDATE of `next_seq` locks the link, so places in a lane are taken one after the other on every database.
+    The UPDATE of `next_seq` locks the link: places in a lane are taken one after the other on every database.
     """
     with transaction.atomic():
         TicketLink.objects.filter(pk=link.pk).update(next_seq=F("next_seq") + len(drafts))
@@ -112,6 +112,7 @@ def enqueue(
         )
         now = database_now()
         author: dict[str, Any] = {"created_by_id": actor.user_id, "created_by_name": actor.name[:200]}
+        member = _member_name(connection, actor)
         unit = WorkUnit.objects.create(tenant_id=link.tenant_id, link=link, origin=origin, **author)
         rows = [
             Delivery(
@@ -129,6 +130,8 @@ def enqueue(
                 text_hash=draft.text_hash,
                 held_by=HeldBy.EARLIER if waits or place else HeldBy.NOTHING,
                 due_at=now,
+                author_name=member if member and draft.kind != DeliveryKind.STATUS else API_MEMBER,
+                author_kind="member" if member and draft.kind != DeliveryKind.STATUS else "api_member",
                 **author,
             )
             for place, draft in enumerate(drafts)
@@ -137,8 +140,9 @@ def enqueue(
     return unit
 
 
-def require_record_type(provider: type[Provider], record_type: RecordType) -> None:
-    """Raise `UnsupportedOperationError` when a provider keeps no tickets of that record type."""
-    needed = Capability.PROJECT_TICKETS if record_type is RecordType.PROJECT else Capability.SERVICE_TICKETS
-    if not provider.supports(needed):
-        raise UnsupportedOperationError(provider.label, needed.value)
+def _member_name(connection: Connection, actor: Actor) -> str:
+    """Return the name the PSA will most likely show as author; the mapping is read again when it is sent."""
+    if actor.user_id is None:
+        return ""
+    mapping = MemberMapping.objects.filter(connection=connection, user_id=actor.user_id, active=True).first()
+    return mapping.member_name[:200] if mapping else ""

@@ -1,4 +1,4 @@
-"""Owns what attempts and probes tell about a connection: connected, degraded, broken, and when to try again."""
+"""Owns what attempts and probes tell about a connection: how it fares, and when to try again."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import logging
 
 from psa.conf import psa_settings
 from psa.exceptions import InvalidStatusError, NotFoundError, ProviderError
-from psa.models.delivery import NOTE_KINDS, DeliveryKind
+from psa.models.delivery import API_MEMBER, NOTE_KINDS, DeliveryKind
 from psa.outbox.claim import Claim
 from psa.outbox.outcome import Health, Next, Outcome, outcome_of
 from psa.outbox.reconcile import look
@@ -62,7 +62,7 @@ def _send_note(claim: Claim) -> Outcome:
         health=Health.GOOD,
         sent=True,
         external_id=note.id,
-        author_name=claim.author_name if claim.author_member_id else "API member",
+        author_name=claim.author_name if claim.author_member_id else API_MEMBER,
         author_kind="member" if claim.author_member_id else "api_member",
     )
 
@@ -146,7 +146,7 @@ def _status_delivered(claim: Claim, ticket: Ticket, *, sent: bool, wanted: Statu
         sent=sent,
         external_id=claim.ticket_id,
         status_seen=seen,
-        author_name="API member",
+        author_name=API_MEMBER,
         author_kind="api_member",
     )
 

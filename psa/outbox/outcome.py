@@ -89,19 +89,16 @@ _RULES: tuple[tuple[type[errors.PsaError], Next, str, Health], ...] = (
 """First match counts, so a subclass stands before its base."""
 
 POISON = "unexpected-error"
+_UNFORESEEN = (errors.PsaError, Next.RETRY, POISON, Health.NEUTRAL)
 
 
 def outcome_of(exc: Exception, *, sent: bool) -> Outcome:
-    """Return what an exception of an attempt means. Closed by default: what nobody foresaw is unknown once sent.
+    """Return what an exception of an attempt means; what nobody foresaw is unknown once sent.
 
     An answer that says "nothing was done" counts even after sending, except for a read (`UnavailableError`)
     that came after the write: then the write's outcome is unknown.
     """
-    for cls, following, code, health in _RULES:
-        if isinstance(exc, cls):
-            break
-    else:
-        following, code, health = Next.RETRY, POISON, Health.NEUTRAL
+    _cls, following, code, health = next((row for row in _RULES if isinstance(exc, row[0])), _UNFORESEEN)
     if sent and (code == POISON or isinstance(exc, errors.UnavailableError)):
         following, code = Next.UNKNOWN, "outcome-unknown"
     text = redact_text(str(getattr(exc, "message", "") or exc or type(exc).__name__))[:500]
@@ -109,6 +106,7 @@ def outcome_of(exc: Exception, *, sent: bool) -> Outcome:
         text = f"Something unexpected went wrong on our side ({type(exc).__name__})."
     if isinstance(exc, errors.OutcomeUnknownError) and exc.moved:
         health = Health.MOVED
+    evidence = getattr(exc, "vendor_text", "") or (str(exc) if code == POISON else "")
     return Outcome(
         next=following,
         code=code,
@@ -121,9 +119,7 @@ def outcome_of(exc: Exception, *, sent: bool) -> Outcome:
         request_id=getattr(exc, "request_id", ""),
         feature=getattr(exc, "feature", ""),
         grant=getattr(exc, "grant", ""),
-        vendor_text=redact_text(getattr(exc, "vendor_text", "") or (str(exc) if code == POISON else ""))[
-            :1000
-        ],
+        vendor_text=redact_text(evidence)[:1000],
     )
 
 
@@ -142,5 +138,5 @@ def _remedy(exc: Exception) -> str:
 
 
 def backoff_s(attempt: int, jitter: float) -> float:
-    """Return the wait before attempt + 1: 2, 4, 8 … at most 300 seconds, plus up to half by jitter (0 to 1)."""
+    """Return the wait before attempt + 1: 2, 4, 8 … at most 300 s, plus up to half by jitter (0 to 1)."""
     return min(2.0 ** max(attempt, 1), 300.0) * (1 + jitter / 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from psa.models.delivery import NOTE_KINDS
+from psa.models.delivery import API_MEMBER, NOTE_KINDS
 from psa.outbox.claim import Claim
 from psa.outbox.outcome import Health, Next, Outcome
 from psa.types import NoteKind, RecordType
@@ -24,7 +24,7 @@ def look(claim: Claim) -> Outcome:
             health=Health.GOOD,
             looked=True,
             external_id=min((note.id for note in found), key=lambda value: (len(value), value)),
-            author_name=claim.author_name if claim.author_member_id else "API member",
+            author_name=claim.author_name if claim.author_member_id else API_MEMBER,
             author_kind="member" if claim.author_member_id else "api_member",
             doubles=len(found) - 1,
         )
@@ -37,7 +37,7 @@ def look(claim: Claim) -> Outcome:
             looked=True,
             external_id=claim.ticket_id,
             status_seen=ticket.status.name,
-            author_name="API member",
+            author_name=API_MEMBER,
             author_kind="api_member",
         )
     return Outcome(Next.UNKNOWN, "not-found", health=Health.GOOD, looked=True)

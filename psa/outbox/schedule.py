@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from psa.conf import psa_settings
 from psa.exceptions import PsaError
-from psa.models import Connection, Delivery, DeliveryAttempt, PeriodicJob, TicketLink
+from psa.models import Connection, Delivery, DeliveryAttempt, MemberMapping, PeriodicJob, TicketLink
 from psa.models.connection import ConnectionState
-from psa.models.delivery import DeliveryState
+from psa.models.delivery import DeliveryState, HeldBy
 from psa.outbox import health
+from psa.outbox.lanes import lane_recompute
 from psa.providers.base import Provider
 from psa.types import Endpoint, ProbeResult
 
@@ -37,8 +38,8 @@ def leases_expire(now: datetime) -> int:
             freed = TicketLink.objects.filter(pk=link.pk, lease_token=link.lease_token).update(
                 lease_token="", lease_expires_at=None
             )
-            lost = Delivery.objects.filter(link=link, state=DeliveryState.SENDING).first() if freed else None
-            if lost is None:
+            lost = Delivery.objects.filter(link=link, state=DeliveryState.SENDING).first()
+            if not freed or lost is None:
                 continue
             lost.state = DeliveryState.UNKNOWN
             lost.sends += 1
@@ -52,10 +53,21 @@ def leases_expire(now: datetime) -> int:
                 started_at=link.lease_expires_at or now,
                 duration_ms=0,
                 outcome="worker-lost",
-                error="The worker vanished while sending; the ticket is looked at before anything is sent again.",
+                error="The worker vanished while sending; we look at the ticket before sending again.",
             )
             count += 1
     return count
+
+
+def mapping_held_release(now: datetime) -> None:
+    """Let notes run that waited for their author to be mapped to a member, once that is so."""
+    mapped = MemberMapping.objects.filter(
+        connection_id=OuterRef("connection_id"), user_id=OuterRef("created_by_id"), active=True
+    )
+    held = Delivery.objects.filter(Exists(mapped), held_by=HeldBy.MAPPING, state=DeliveryState.READY)
+    for link_id in list(held.values_list("link_id", flat=True).distinct()[:100]):
+        held.filter(link_id=link_id).update(held_by=HeldBy.EARLIER, held_since=None)
+        lane_recompute(link_id, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from psa.exceptions import InvalidInputError
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 MARKER_PREFIX = "Ref RF-"
 AUTHOR_PREFIX = "Posted by "
-_OVERHEAD_CHARS = 280
+OVERHEAD_CHARS = 280
 """Room kept in each part for its head `(2/3)`, a line naming the engineer (at most 200) and the marker."""
 
 
@@ -56,22 +56,11 @@ def text_split(text: str, *, note_max_chars: int, max_parts: int) -> list[str]:
 
     Raises: InvalidInputError `text-too-long`, with the figure, when more than max_parts are needed.
     """
-    room = note_max_chars - _OVERHEAD_CHARS
-    if len(text) <= room:
-        return [text]
-    parts: list[str] = []
-    rest = text
-    while rest:
-        if len(rest) <= room:
-            parts.append(rest)
-            break
-        cut = rest.rfind("\n", room // 2, room + 1)
-        if cut < 0:
-            cut = rest.rfind(" ", room // 2, room + 1)
-        if cut < 0:
-            cut = room
-        parts.append(rest[:cut].rstrip())
-        rest = rest[cut:].lstrip("\n ")
+    room = note_max_chars - OVERHEAD_CHARS
+    parts = _cut(text, room, earliest=room // 2)
+    if len(parts) > max_parts:
+        # Cuts at line ends waste room; a text that would fit without that is cut closer.
+        parts = _cut(text, room, earliest=room)
     if len(parts) > max_parts:
         raise InvalidInputError(
             f"The text has {len(text):,} characters; at most about {room * max_parts:,} fit in "
@@ -79,6 +68,22 @@ def text_split(text: str, *, note_max_chars: int, max_parts: int) -> list[str]:
             code="text-too-long",
             fields={"text": [f"{len(text):,} characters; at most about {room * max_parts:,} fit."]},
         )
+    return parts
+
+
+def _cut(text: str, room: int, *, earliest: int) -> list[str]:
+    """Return pieces of at most `room` characters, cut at a line end or blank not before `earliest`."""
+    parts: list[str] = []
+    rest = text
+    while len(rest) > room:
+        cut = max(rest.rfind("\n", earliest, room + 1), earliest)
+        if cut == earliest:
+            cut = max(rest.rfind(" ", earliest, room + 1), earliest)
+        if cut == earliest:
+            cut = room
+        parts.append(rest[:cut].rstrip())
+        rest = rest[cut:].strip("\n")
+    parts.append(rest)
     return parts
 
 

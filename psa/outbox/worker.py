@@ -15,7 +15,7 @@ from psa.conf import psa_settings
 from psa.database import database_now
 from psa.exceptions import CredentialsUnreadableError
 from psa.models import Connection, Delivery, TicketLink
-from psa.models.delivery import DeliveryState
+from psa.models.delivery import DeliveryState, HeldBy
 from psa.outbox import health, schedule
 from psa.outbox.claim import Claim, claim_due, claim_of, members_for
 from psa.outbox.finish import Finished, finish
@@ -75,6 +75,7 @@ class Worker:
                 self._maintain()
             if self._beat.due():
                 schedule.heartbeat(database_now())
+                schedule.mapping_held_release(database_now())
             claimed = self._claim()
 
         self._guarded(work)
@@ -136,12 +137,16 @@ class Worker:
         if not taken:
             return 0
         members = members_for([delivery for delivery, _token in taken])
+        hold_unmapped = psa_settings().UNMAPPED_AUTHOR == "hold"
         for delivery, token in taken:
             provider = self._provider(delivery.connection)
+            mapping = members.get((delivery.connection_id, delivery.created_by_id or 0))
             if provider is None:
                 _give_back(delivery, token)
                 continue
-            mapping = members.get((delivery.connection_id, delivery.created_by_id or 0))
+            if hold_unmapped and delivery.is_note and mapping is None:
+                _give_back(delivery, token, held_by=HeldBy.MAPPING)
+                continue
             self._busy += 1
             self._pool.submit(self._attempt, claim_of(delivery, token, provider, mapping))
         return len(taken)
@@ -184,10 +189,14 @@ class Worker:
             return None
 
 
-def _give_back(delivery: Delivery, token: str) -> None:
-    """Undo a claim whose delivery was not sent."""
+def _give_back(delivery: Delivery, token: str, held_by: HeldBy = HeldBy.NOTHING) -> None:
+    """Undo a claim whose delivery was not sent, and hold it if something is missing."""
     freed = TicketLink.objects.filter(pk=delivery.link_id, lease_token=token).update(
         lease_token="", lease_expires_at=None
     )
     if freed:
-        Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING).update(state=DeliveryState.READY)
+        Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING).update(
+            state=DeliveryState.READY,
+            held_by=held_by,
+            held_since=database_now() if held_by else None,
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 
 from psa.providers.base import Provider
@@ -16,7 +16,7 @@ class UnknownProviderError(LookupError):
 def provider_class(key: str, paths: Mapping[str, str]) -> type[Provider]:
     """Return the provider class registered under a key.
 
-    Shape: paths is `PSA["PROVIDERS"]`, for example {"connectwise": "psa.providers.connectwise.provider.ConnectWiseProvider"}.
+    Shape: paths is `PSA["PROVIDERS"]`: {"connectwise": "psa.providers.….ConnectWiseProvider"}.
     Raises: UnknownProviderError; ImportError or TypeError for a path that leads to no provider.
     """
     if key not in paths:
@@ -24,7 +24,7 @@ def provider_class(key: str, paths: Mapping[str, str]) -> type[Provider]:
     return _load(key, paths[key])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(key: str, path: str) -> type[Provider]:
     module_name, _, class_name = path.rpartition(".")
     found = getattr(import_module(module_name), class_name, None)

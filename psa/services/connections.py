@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from psa.conf import psa_settings
 from psa.database import database_now
 from psa.exceptions import ConflictError, InvalidInputError, MissingError, ProviderError, PsaError
+from psa.fields import Secret
 from psa.models import AuditEntry, Connection, Delivery, TicketLink
 from psa.models.connection import ConnectionState
 from psa.models.delivery import OPEN_STATES, DeliveryState
 from psa.outbox import health
+from psa.outbox.lanes import unit_refresh
 from psa.provider_pool import config_for, config_of, provider_build
 from psa.providers.base import Provider
 from psa.providers.registry import UnknownProviderError, provider_class
 from psa.services.move import require_same_company
-from psa.types import Actor, Endpoint, ProbeResult
+from psa.types import Actor, Endpoint, ProbeResult, Tenant
 
 
 def connection_create(
-    tenant: models.Model,
+    tenant: Tenant,
     *,
     actor: Actor,
     provider: str,
@@ -46,7 +48,7 @@ def connection_create(
         name=clean_name,
         site=clean_site,
         company_id=clean.get(cls.account_field, ""),
-        credentials=clean,
+        credentials=Secret(clean),
         created_by_id=actor.user_id,
         created_by_name=actor.name,
     )
@@ -62,7 +64,7 @@ def connection_create(
 
 
 def connection_update(
-    tenant: models.Model,
+    tenant: Tenant,
     connection_id: int,
     *,
     actor: Actor,
@@ -73,8 +75,8 @@ def connection_update(
 ) -> Connection:
     """Return the changed connection; id, mappings and history stay.
 
-    A blank secret keeps the stored one. Another site, or another value of an identity field, needs every secret
-    again, so that no stored key is ever sent to a host it was not given for.
+    A blank secret keeps the stored one. Another site, or another value of an identity field, needs every
+    secret again, so that no stored key is ever sent to a host it was not given for.
     Raises: InvalidInputError `secrets-required` and others; ConflictError `other-company`,
         `connection-exists`; ProviderError; MissingError.
     """
@@ -102,7 +104,7 @@ def connection_update(
     connection.company_id = clean.get(cls.account_field, "")
     changed = ["name", "site", "company_id", "updated_at"]
     if reconnect:
-        connection.credentials = clean
+        connection.credentials = Secret(clean)
         connection.endpoint = None
         changed += ["credentials", "endpoint"]
     try:
@@ -126,8 +128,8 @@ def connection_update(
     return Connection.objects.get(pk=connection.pk)
 
 
-def connection_test(tenant: models.Model, connection_id: int, *, actor: Actor) -> Connection:
-    """Return the connection after a fresh discovery and probe: state, features and problem tell how it fares."""
+def connection_test(tenant: Tenant, connection_id: int, *, actor: Actor) -> Connection:
+    """Return the connection after a fresh discovery and probe, with state, features and problem."""
     connection = _of(tenant, connection_id)
     if connection.state == ConnectionState.DISABLED:
         raise ConflictError("The connection is disabled. Enable it to test it.", code="connection-disabled")
@@ -151,12 +153,12 @@ def connection_test(tenant: models.Model, connection_id: int, *, actor: Actor) -
     return Connection.objects.get(pk=connection.pk)
 
 
-def connection_disable(tenant: models.Model, connection_id: int, *, actor: Actor) -> Connection:
+def connection_disable(tenant: Tenant, connection_id: int, *, actor: Actor) -> Connection:
     """Return the connection switched off: what is queued waits, nothing new is sent."""
     return _switch(tenant, connection_id, actor, ConnectionState.DISABLED, "connection.disabled")
 
 
-def connection_enable(tenant: models.Model, connection_id: int, *, actor: Actor) -> Connection:
+def connection_enable(tenant: Tenant, connection_id: int, *, actor: Actor) -> Connection:
     """Return the connection switched on; the next good answer makes it `connected`."""
     connection = _of(tenant, connection_id)
     if connection.state != ConnectionState.DISABLED:
@@ -164,15 +166,15 @@ def connection_enable(tenant: models.Model, connection_id: int, *, actor: Actor)
     return _switch(tenant, connection_id, actor, ConnectionState.UNVERIFIED, "connection.enabled")
 
 
-def connection_delete(tenant: models.Model, connection_id: int, *, actor: Actor, force: bool = False) -> None:
+def connection_delete(tenant: Tenant, connection_id: int, *, actor: Actor, force: bool = False) -> None:
     """Wipe a connection's secrets, discard what is queued with a reason, and hide it. Its history stays.
 
-    Raises: ConflictError `deliveries-in-flight`, unless force, while a delivery is sending or being looked up.
+    Raises: ConflictError `deliveries-in-flight`, unless force, while a delivery is in flight.
     """
     connection = _of(tenant, connection_id)
     now = database_now()
     with transaction.atomic():
-        # Lock first: a worker that claims at this moment must see the connection gone, or we must see its claim.
+        # Lock first: a worker that claims right now must see the connection gone, or we must see its claim.
         Connection.objects.filter(pk=connection.pk).update(state=ConnectionState.DISABLED, state_since=now)
         flying = Delivery.objects.filter(
             connection=connection, state__in=(DeliveryState.SENDING, DeliveryState.UNKNOWN)
@@ -193,20 +195,18 @@ def connection_delete(tenant: models.Model, connection_id: int, *, actor: Actor,
             deleted_at=now, endpoint=None, next_probe_at=None, config_version=F("config_version") + 1
         )
         gone = Connection.objects.get(pk=connection.pk)
-        gone.credentials = {}
+        gone.credentials = Secret({})
         gone.save(update_fields=["credentials"])
         _audit(connection, actor, "connection.deleted", {"discarded": count, "forced": force})
 
 
 def _refresh_units(units: set[int]) -> None:
-    from psa.outbox.lanes import unit_refresh
-
     for unit_id in units:
         unit_refresh(unit_id)
 
 
 def _switch(
-    tenant: models.Model, connection_id: int, actor: Actor, state: ConnectionState, verb: str
+    tenant: Tenant, connection_id: int, actor: Actor, state: ConnectionState, verb: str
 ) -> Connection:
     connection = _of(tenant, connection_id)
     with transaction.atomic():
@@ -217,7 +217,7 @@ def _switch(
     return Connection.objects.get(pk=connection.pk)
 
 
-def _of(tenant: models.Model, connection_id: int) -> Connection:
+def _of(tenant: Tenant, connection_id: int) -> Connection:
     found = Connection.objects.of(tenant).filter(pk=connection_id).first()
     if found is None:
         raise MissingError("There is no such connection.")

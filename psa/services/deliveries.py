@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.db import models, transaction
-from django.utils import timezone
 
-from psa.cache import cached
+from psa.cache import ConnectionCache, cached
 from psa.conf import psa_settings
 from psa.database import database_now
 from psa.exceptions import (
@@ -15,31 +15,31 @@ from psa.exceptions import (
     InvalidInputError,
     InvalidStatusError,
     MissingError,
-    ProviderError,
     PsaError,
     RoleError,
 )
 from psa.models import AuditEntry, Connection, Delivery, MemberMapping, TicketLink, WorkUnit
 from psa.models.connection import ConnectionState
-from psa.models.delivery import DeliveryKind, DeliveryState, HeldBy
+from psa.models.delivery import API_MEMBER, DeliveryKind, DeliveryState, HeldBy
 from psa.outbox.enqueue import Part, enqueue, plan
 from psa.outbox.lane import status_named
 from psa.outbox.lanes import lane_recompute, unit_refresh
-from psa.outbox.text import AUTHOR_PREFIX, marker_new, text_clean, text_hash
+from psa.outbox.text import AUTHOR_PREFIX, OVERHEAD_CHARS, marker_new, text_clean, text_hash
 from psa.provider_pool import provider_for
 from psa.providers.registry import provider_class
-from psa.types import Actor, NoteKind, PartPreview, RecordType, Scope, Status
+from psa.types import Actor, NoteKind, PartPreview, RecordType, Scope, Status, Tenant
 
 DEFINITE = (DeliveryState.READY, DeliveryState.RETRYING, DeliveryState.DEAD)
 """States in which we know that nothing is on the ticket yet, so a person may change their mind."""
 
 
 def unit_enqueue(
-    tenant: models.Model, link_id: int, parts: Sequence[Part], *, actor: Actor, origin: str = ""
+    tenant: Tenant, link_id: int, parts: Sequence[Part], *, actor: Actor, origin: str = ""
 ) -> WorkUnit:
     """Return a new unit whose parts are delivered in order. Asks no PSA; runs in the caller's transaction.
 
-    Raises: InvalidInputError; ConflictError `connection-disabled`, `connection-deleted`; UnsupportedOperationError.
+    Raises: InvalidInputError; ConflictError `connection-disabled`, `connection-deleted`;
+        UnsupportedOperationError.
     """
     link = _link(tenant, link_id)
     cls = provider_class(link.connection.provider, psa_settings().PROVIDERS)
@@ -47,16 +47,16 @@ def unit_enqueue(
     return enqueue(link.connection, link, drafts, actor=actor, origin=origin)
 
 
-def unit_preview(
-    tenant: models.Model, link_id: int, parts: Sequence[Part], *, actor: Actor
-) -> list[PartPreview]:
+def unit_preview(tenant: Tenant, link_id: int, parts: Sequence[Part], *, actor: Actor) -> list[PartPreview]:
     """Return what each delivery would do: text, readers, mails, author. Nothing is stored."""
     link = _link(tenant, link_id)
     cls = provider_class(link.connection.provider, psa_settings().PROVIDERS)
-    mapping = MemberMapping.objects.filter(
-        connection=link.connection, user_id=actor.user_id, active=True
-    ).first()
-    author = mapping.member_name if mapping else "API member"
+    mapping = None
+    if actor.user_id is not None:
+        mapping = MemberMapping.objects.filter(
+            connection=link.connection, user_id=actor.user_id, active=True
+        ).first()
+    author = mapping.member_name if mapping else API_MEMBER
     previews = []
     for draft in plan(cls, RecordType(link.record_type), parts):
         is_status = draft.kind == DeliveryKind.STATUS
@@ -77,7 +77,7 @@ def unit_preview(
                 if is_status or NoteKind(draft.kind.value).customer_visible
                 else "staff",
                 mails=tuple(mails),
-                author="API member" if is_status else author,
+                author=API_MEMBER if is_status else author,
                 author_kind="member" if mapping and not is_status else "api_member",
                 status=draft.payload["status"] if is_status else "",
                 notes=tuple(notes),
@@ -86,7 +86,7 @@ def unit_preview(
     return previews
 
 
-def status_check(tenant: models.Model, link_id: int, status: str) -> None:
+def status_check(tenant: Tenant, link_id: int, status: str) -> None:
     """Return when a status exists on the ticket's board, or when the PSA cannot be asked right now.
 
     It is checked again at delivery, so that posting works while the PSA is down.
@@ -102,7 +102,7 @@ def status_check(tenant: models.Model, link_id: int, status: str) -> None:
             return provider.statuses_for(provider.ticket_get(link.ticket_id, RecordType(link.record_type)))
 
         statuses = cached(
-            link.connection,
+            ConnectionCache(link.connection_id, link.connection.cache_epoch),
             f"statuses:{link.board_id or link.ticket_id}",
             psa_settings().REFERENCE_TTL_S,
             fetch,
@@ -112,13 +112,13 @@ def status_check(tenant: models.Model, link_id: int, status: str) -> None:
         raise InvalidInputError(
             exc.message,
             code="unknown-status",
-            fields={"status": [f"Choose one of: {', '.join(exc.valid_names)}."]},
+            fields={"status": list(exc.valid_names)},
         ) from exc
-    except (ProviderError, PsaError):
+    except PsaError:
         return
 
 
-def delivery_retry(tenant: models.Model, delivery_id: int, *, scope: Scope) -> Delivery:
+def delivery_retry(tenant: Tenant, delivery_id: int, *, scope: Scope) -> Delivery:
     """Return a delivery put back into its lane: a dead one, or one that waits for its next try.
 
     Raises: ConflictError `not-retryable`; RoleError; MissingError.
@@ -151,7 +151,7 @@ def delivery_retry(tenant: models.Model, delivery_id: int, *, scope: Scope) -> D
     return Delivery.objects.get(pk=delivery.pk)
 
 
-def _look_before_resend(delivery: Delivery, now: timezone.datetime) -> None:
+def _look_before_resend(delivery: Delivery, now: datetime) -> None:
     """Make a delivery that was sent before `unknown`, unless another one of its lane is in flight."""
     busy = Delivery.objects.filter(
         link_id=delivery.link_id, state__in=(DeliveryState.SENDING, DeliveryState.UNKNOWN)
@@ -163,9 +163,9 @@ def _look_before_resend(delivery: Delivery, now: timezone.datetime) -> None:
 
 
 def delivery_discard(
-    tenant: models.Model, delivery_id: int, *, scope: Scope, reason: str = "", rest: str = "discard"
+    tenant: Tenant, delivery_id: int, *, scope: Scope, reason: str = "", rest: str = "discard"
 ) -> Delivery:
-    """Return a delivery that will not be posted. `rest` says what follows for its unit: `discard` or `continue`.
+    """Return a delivery that will not be posted. `rest` (`discard`, `continue`) decides over its unit.
 
     Raises: ConflictError `in-flight` (sending or being checked), `already-posted`; RoleError; MissingError.
     """
@@ -196,11 +196,12 @@ def delivery_discard(
     return Delivery.objects.get(pk=delivery.pk)
 
 
-def delivery_edit(tenant: models.Model, delivery_id: int, *, scope: Scope, text: str) -> Delivery:
+def delivery_edit(tenant: Tenant, delivery_id: int, *, scope: Scope, text: str) -> Delivery:
     """Return a new delivery with another text in the place of a dead one, which is discarded.
 
     Looks for the old text on the ticket first.
-    Raises: ConflictError `already-posted`, `not-dead`; InvalidInputError; ProviderError; RoleError; MissingError.
+    Raises: ConflictError `already-posted`, `not-dead`; InvalidInputError; ProviderError; RoleError;
+        MissingError.
     """
     old = _delivery(tenant, delivery_id, scope)
     if not old.is_note:
@@ -208,7 +209,7 @@ def delivery_edit(tenant: models.Model, delivery_id: int, *, scope: Scope, text:
     if old.state != DeliveryState.DEAD:
         raise ConflictError("Only a note that needs you can be edited.", code="not-dead")
     clean = text_clean(text)
-    limit = psa_settings().NOTE_MAX_CHARS - 280
+    limit = psa_settings().NOTE_MAX_CHARS - OVERHEAD_CHARS
     if len(clean.text) > limit:
         raise InvalidInputError(
             f"The text has {len(clean.text):,} characters; at most {limit:,} fit in one note.",
@@ -254,9 +255,7 @@ def delivery_edit(tenant: models.Model, delivery_id: int, *, scope: Scope, text:
     return Delivery.objects.get(pk=new.pk)
 
 
-def open_deliveries_discard(
-    tenant: models.Model, link_id: int, *, actor: Actor, origin: str, reason: str
-) -> int:
+def open_deliveries_discard(tenant: Tenant, link_id: int, *, actor: Actor, origin: str, reason: str) -> int:
     """Discard what an origin still has in a ticket's lane and return how many.
 
     Raises: ConflictError `in-flight`, while one is being sent or checked.
@@ -305,7 +304,7 @@ def _posted(delivery: Delivery) -> bool:
     )
 
 
-def _link(tenant: models.Model, link_id: int) -> TicketLink:
+def _link(tenant: Tenant, link_id: int) -> TicketLink:
     link = TicketLink.objects.select_related("connection").filter(tenant=tenant, pk=link_id).first()
     if link is None:
         raise MissingError("There is no such ticket link.")
@@ -318,7 +317,7 @@ def _link(tenant: models.Model, link_id: int) -> TicketLink:
     return link
 
 
-def _delivery(tenant: models.Model, delivery_id: int, scope: Scope) -> Delivery:
+def _delivery(tenant: Tenant, delivery_id: int, scope: Scope) -> Delivery:
     found = Delivery.objects.filter(tenant=tenant, pk=delivery_id).first()
     if found is None:
         raise MissingError("There is no such delivery.")

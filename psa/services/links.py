@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from django.db import models
-
 from psa.exceptions import ConflictError, InvalidInputError, MissingError, NotFoundError
 from psa.models import Connection, TicketLink
 from psa.models.connection import ConnectionState
 from psa.provider_pool import provider_for
 from psa.providers.base import Provider
-from psa.types import Capability, RecordType, Ticket
+from psa.types import Capability, RecordType, Tenant, Ticket
 
 
 def ticket_link(
-    tenant: models.Model, connection_id: int, ticket_id: str, record_type: RecordType | None = None
+    tenant: Tenant, connection_id: int, ticket_id: str, record_type: RecordType | None = None
 ) -> TicketLink:
     """Return the lane of a ticket, made on first use, its snapshot refreshed.
 
@@ -70,7 +68,7 @@ def _read(provider: Provider, ticket_id: str, record_type: RecordType | None) ->
             continue
         if record_type is not None and ticket.record_type is not record_type:
             raise InvalidInputError(
-                f"Ticket {ticket_id} is a {ticket.record_type.value} ticket, not a {record_type.value} ticket.",
+                f"Ticket {ticket_id} is a {ticket.record_type.value} ticket, not a {record_type.value} one.",
                 code="wrong-record-type",
                 fields={"record_type": [f"Use {ticket.record_type.value}."]},
             )

@@ -15,7 +15,7 @@ SAMPLE = 5
 def require_same_company(
     connection: Connection, cls: type[Provider], site: str, credentials: dict[str, str]
 ) -> None:
-    """Return when the newest linked tickets are found at the new place with the same summary and creation date.
+    """Return when the newest linked tickets are the same ones at the new place.
 
     Raises: ConflictError `other-company`; ProviderError when they cannot be read.
     """
@@ -31,8 +31,8 @@ def require_same_company(
                 same = False
             if not same:
                 raise ConflictError(
-                    f"Ticket {link.ticket_id} is another one there, or is not there: this is not the same company. "
-                    "Create a new connection instead.",
+                    f"Ticket {link.ticket_id} is another one there, or is not there: "
+                    "this is not the same company. Create a new connection instead.",
                     code="other-company",
                 )
     finally:
