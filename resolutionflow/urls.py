@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
+from psa.api.problems import unknown_call
 from resolutionflow.docs import ApiDocsView
 from resolutionflow.health import healthz, readyz
 
@@ -29,4 +30,5 @@ urlpatterns = [
     path("api/docs/", ApiDocsView.as_view(), name="api-docs"),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    re_path(r"^api/", unknown_call),
 ]
