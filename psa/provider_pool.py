@@ -83,7 +83,7 @@ def provider_for(connection: Connection) -> Provider:
     Raises: CredentialsUnreadableError; UnknownProviderError.
     """
     current = psa_settings()
-    version = (connection.config_version, connection.provider, id(current))
+    version = (connection.config_version, connection.provider, current)
     with _lock:
         held = _open.get(connection.pk)
         if held is not None and held[0] == version:

@@ -6,9 +6,11 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
+from django.db import connection as database
 from django.utils import timezone
 
 from psa.conf import psa_settings
@@ -81,14 +83,14 @@ class Worker:
         self._guarded(work)
         return claimed
 
-    def _guarded(self, work: object) -> None:
+    def _guarded(self, work: Callable[[], None]) -> None:
         """Run a piece of database work; when the database cannot be used, say so and wait."""
         try:
-            close_old_connections()
-            work()  # type: ignore[operator]
+            work()
         except DatabaseError as exc:
             log.error("the database cannot be used (%s); trying again", type(exc).__name__)
-            close_old_connections()
+            # The next use opens a new one: a restarted server leaves a socket that never works again.
+            database.close()
             self._stop.wait(DATABASE_PAUSE_S)
 
     def _wait(self, seconds: float) -> None:
