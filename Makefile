@@ -16,7 +16,7 @@ CHECK_ENV := ENV_FILE=/dev/null DEBUG=0 SECRET_KEY=$(shell printf 'check-%.0s' 1
 	PSA_ENCRYPTION_KEYS=Y2hlY2stb25seS1jaGVjay1vbmx5LWNoZWNrLW9ubHk= DATABASE_URL=sqlite://:memory: CACHE_URL=locmemcache:// \
 	PSA_BASE_URL=https://psa.example.com ALLOWED_HOSTS=psa.example.com SECURE_SSL_REDIRECT=1
 
-.PHONY: help run test check bench chaos lock audit wheel clean format
+.PHONY: help run test check bench lock audit wheel clean format
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -85,9 +85,6 @@ format: $(VENV)/.dev-stamp ## put the code in order
 
 bench: $(VENV)/.dev-stamp ## the benchmarks of bench/
 	@$(PY) -m bench $(ARGS)
-
-chaos: $(VENV)/.dev-stamp ## the sandbox with faults on, a worker killed on the way
-	@$(PY) -m bench.chaos $(ARGS)
 
 lock: $(VENV)/.dev-stamp ## pin requirements*.in with hashes, for Python 3.11 to 3.13
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
