@@ -87,7 +87,7 @@ class Provider(ABC):
 
     @classmethod
     def site_identity(cls, site: str) -> str:
-        """Return what two addresses of the same PSA have in common; used to keep connections unique."""
+        """Return the one address that stands for all addresses of the same PSA; this one is stored."""
         return cls.site_clean(site)
 
     @classmethod

@@ -92,6 +92,17 @@ class HostGuard:
             address.version == network.version and address in network for network in self._networks
         )
 
+    def check_scheme(self, scheme: str, host: str, port: int) -> None:
+        """Refuse plain HTTP before a name is even looked up, unless a trusted network might hold its peer.
+
+        Raises: HostNotAllowedError.
+        """
+        if scheme == "https" or self._networks or self.trusts_name(host, port):
+            return
+        shown = host if port == DEFAULT_PORTS.get(scheme) else f"{host}:{port}"
+        if parse_address(host) is None:
+            raise _refused(f"{shown} is spoken to without encryption", shown)
+
     def check(self, scheme: str, host: str, port: int, peer: str) -> None:
         """Return when this peer may be spoken to.
 
@@ -109,7 +120,10 @@ class HostGuard:
             reason = f"{shown} is spoken to without encryption"
         else:
             return
-        raise HostNotAllowedError(
-            f"{reason}. If this is intended, ask the operator to add {shown} to PSA_TRUSTED_HOSTS.",
-            host=shown,
-        )
+        raise _refused(reason, shown)
+
+
+def _refused(reason: str, shown: str) -> HostNotAllowedError:
+    return HostNotAllowedError(
+        f"{reason}. If this is intended, ask the operator to add {shown} to PSA_TRUSTED_HOSTS.", host=shown
+    )

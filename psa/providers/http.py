@@ -24,7 +24,7 @@ import requests.exceptions as failures
 from urllib3.util.timeout import Timeout
 
 from psa.exceptions import ConnectFailedError, HostNotAllowedError, ProviderError
-from psa.providers.host_guard import HostGuard
+from psa.providers.host_guard import DEFAULT_PORTS, HostGuard
 from psa.providers.retry import read_repeat_after_s, retry_after_seconds
 from psa.providers.transport import Call, GuardedAdapter, call_scope
 from psa.providers.transport_errors import TRANSPORT_FAILURES, BodyTooLargeError, CallFacts, error_for
@@ -197,6 +197,10 @@ class HttpClient:
             raise ConnectFailedError(
                 "The address of the PSA is not valid.", operation=operation, request_id=request_id
             ) from exc
+        address = urlsplit(request.url or "")
+        self._guard.check_scheme(
+            address.scheme, address.hostname or "", address.port or DEFAULT_PORTS[address.scheme]
+        )
         repeats = 0
         while True:
             answer, failure = self._attempt(request, context, deadline, body_max_bytes)

@@ -240,7 +240,7 @@ def _cleaned(
         errors["name"] = ["Give a name of 1 to 100 characters."]
     clean_site = ""
     try:
-        clean_site = cls.site_clean(site)
+        clean_site = cls.site_identity(cls.site_clean(site))
     except ValueError as exc:
         errors["site"] = [str(exc)]
     clean, refused = cls.credentials_clean(credentials)

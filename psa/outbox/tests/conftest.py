@@ -12,7 +12,6 @@ from django.utils import timezone
 from psa import services
 from psa.models import Connection, Delivery, TicketLink
 from psa.outbox.worker import Worker
-from psa.provider_pool import providers_close
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.types import Actor, NoteKind, NotePart, Scope
 from resolutionflow.accounts.models import Account, User
@@ -53,11 +52,9 @@ def scope(tenant: Account, actor: Actor) -> Scope:
 
 
 @pytest.fixture(autouse=True)
-def quick(settings: Any) -> Iterator[None]:
+def quick(settings: Any) -> None:
     """Look at once, so that no test sleeps; `run` moves what waits for longer."""
     settings.PSA = {**settings.PSA, "RECONCILE_LOOKS_S": [0.0, 0.0], "WORKER_POLL_S": 0.02}
-    yield
-    providers_close()
 
 
 @pytest.fixture

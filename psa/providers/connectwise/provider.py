@@ -31,6 +31,8 @@ class ConnectWiseProvider(TicketOperations, NoteOperations, LookupOperations):
 
     key = "connectwise"
     label = "ConnectWise PSA"
+    account_field = "company_id"
+    identity_fields = frozenset({"company_id", "public_key"})
     site_example = "na.myconnectwise.net"
     credential_schema = CREDENTIAL_SCHEMA
     capabilities = frozenset(

@@ -130,3 +130,12 @@ def test_the_refusal_names_the_entry_that_would_help(scheme: str, host: str, por
 def test_a_peer_that_is_no_address_is_refused() -> None:
     with pytest.raises(HostNotAllowedError):
         HostGuard().check("https", "psa.example", 443, "somewhere")
+
+
+def test_plain_http_to_a_name_nobody_trusts_is_refused_before_it_is_looked_up() -> None:
+    guard = HostGuard(["other.example"])
+    with pytest.raises(HostNotAllowedError, match="without encryption"):
+        guard.check_scheme("http", "psa.example", 80)
+    guard.check_scheme("https", "psa.example", 443)
+    guard.check_scheme("http", "other.example", 80)
+    HostGuard(["10.0.0.0/8"]).check_scheme("http", "psa.example", 80)

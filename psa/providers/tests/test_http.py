@@ -79,7 +79,7 @@ def test_json_and_query_are_encoded(http: HttpClient) -> None:
 
 @responses.activate
 def test_log_lines_tell_everything_but_secrets(http: HttpClient, caplog: pytest.LogCaptureFixture) -> None:
-    responses.add("POST", re.compile(".*psa.example/"), json={"private": "answer"})
+    responses.add("POST", re.compile(".*psa.example/"), json={"private": "bodyofanswer"})
     with caplog.at_level(logging.DEBUG, logger="psa.http"):
         http.send(
             "POST",
@@ -100,7 +100,7 @@ def test_log_lines_tell_everything_but_secrets(http: HttpClient, caplog: pytest.
     assert facts["request_id"]
     assert isinstance(facts["ms"], int)
     shown = record.getMessage() + repr(record.__dict__)
-    for secret in ("hunter2", "bodytext", "queryvalue", "c2VjcmV0", "client-secret", "answer"):
+    for secret in ("hunter2", "bodytext", "queryvalue", "c2VjcmV0", "client-secret", "bodyofanswer"):
         assert secret not in shown
 
 

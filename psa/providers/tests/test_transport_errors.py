@@ -60,9 +60,10 @@ LOWER = [
 def test_every_lower_failure_is_caught_and_mapped(kind: type[Exception]) -> None:
     assert issubclass(kind, TRANSPORT_FAILURES)
     exc = kind.__new__(kind)
+    counts = kind.__module__.startswith("urllib3")
     for name in ("partial", "expected", "length", "response"):
         with contextlib.suppress(AttributeError):  # what some of them want to show in their text
-            setattr(exc, name, b"" if name == "partial" else None)
+            setattr(exc, name, b"" if name == "partial" and not counts else 0)
     for write in (False, True):
         sent = Call(0, 1)
         sent.dialed = sent.sent = True
@@ -131,7 +132,6 @@ def test_what_is_not_certain_is_unknown_for_a_write(exc: Exception) -> None:
         "file:///etc/passwd",
         "https://",
         "http://[::1",
-        "https://a..b/",
         "https://*.x/",
     ],
 )
