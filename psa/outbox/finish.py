@@ -16,7 +16,7 @@ from psa.models import AuditEntry, Delivery, DeliveryAttempt, TicketLink
 from psa.models.delivery import DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import health
 from psa.outbox.claim import Claim
-from psa.outbox.lanes import lane_promote, unit_refresh
+from psa.outbox.lanes import hold_rest, lane_promote, unit_refresh
 from psa.outbox.outcome import POISON, Next, Outcome, backoff_s
 from psa.signals import delivery_changed
 from psa.types import NoteKind
@@ -76,6 +76,8 @@ def _write(row: Finished, now: datetime) -> None:
     changed = _apply(delivery, row, now)
     delivery.save(update_fields=[*changed, "state", "due_at", "problem"])
     health.note(delivery.connection, outcome, now)
+    if delivery.state == DeliveryState.DEAD:
+        hold_rest(delivery)
     if delivery.state == DeliveryState.DELIVERED:
         _audit(delivery, outcome)
     if delivery.state != before:

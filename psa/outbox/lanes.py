@@ -13,11 +13,7 @@ IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 
 def lane_promote(link_id: int, now: datetime) -> None:
-    """Let the first open delivery of a lane run, if it was waiting only for its place.
-
-    A required delivery that died holds the rest of its unit; deliveries of other units go on.
-    """
-    _hold_behind_dead(link_id)
+    """Let the first open delivery of a lane run, if it was waiting only for its place."""
     head = (
         Delivery.objects.filter(link_id=link_id, state__in=OPEN_STATES)
         .exclude(held_by=HeldBy.DEAD)
@@ -29,19 +25,12 @@ def lane_promote(link_id: int, now: datetime) -> None:
         Delivery.objects.filter(pk=head.pk, held_by=HeldBy.EARLIER).update(held_by=HeldBy.NOTHING, due_at=now)
 
 
-def _hold_behind_dead(link_id: int) -> None:
-    dead_units = list(
+def hold_rest(delivery: Delivery) -> None:
+    """Hold what follows a required delivery that died, within its unit; optional parts go on."""
+    if not delivery.optional:
         Delivery.objects.filter(
-            link_id=link_id,
-            state=DeliveryState.DEAD,
-            optional=False,
-            unit__state__in=(UnitState.OPEN, UnitState.BLOCKED),
-        ).values_list("unit_id", "seq")
-    )
-    for unit_id, seq in dead_units:
-        Delivery.objects.filter(
-            unit_id=unit_id,
-            seq__gt=seq,
+            unit_id=delivery.unit_id,
+            seq__gt=delivery.seq,
             state__in=(DeliveryState.READY, DeliveryState.RETRYING),
             optional=False,
         ).update(held_by=HeldBy.DEAD)
