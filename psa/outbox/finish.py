@@ -76,6 +76,7 @@ def _write(row: Finished, now: datetime) -> None:
     changed = _apply(delivery, row, now)
     delivery.save(update_fields=[*changed, "state", "due_at", "problem"])
     health.note(delivery.connection, outcome, now)
+    health.endpoint_remember(delivery.connection, claim.provider.endpoint)
     if delivery.state == DeliveryState.DEAD:
         hold_rest(delivery)
     if delivery.state == DeliveryState.DELIVERED:

@@ -61,6 +61,14 @@ def note(connection: Connection, outcome: Outcome, now: datetime) -> None:
         _permission_missing(connection, outcome)
 
 
+def endpoint_remember(connection: Connection, endpoint: Endpoint | None) -> None:
+    """Store where a provider found the API during a call, so that the next process starts there."""
+    if endpoint is not None and endpoint.as_dict() != connection.endpoint:
+        Connection.objects.filter(pk=connection.pk, config_version=connection.config_version).update(
+            endpoint=endpoint.as_dict()
+        )
+
+
 def _good(connection: Connection, now: datetime) -> None:
     stale = connection.last_delivered_at is None or connection.last_delivered_at < now - SEEN_EVERY
     if (

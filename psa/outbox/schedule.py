@@ -107,11 +107,11 @@ def probes_claim(now: datetime) -> list[Connection]:
 def probe(job: ProbeJob) -> Probed:
     """Discover and probe a connection over HTTP; no database. Never raises a PsaError."""
     try:
-        endpoint = job.provider.discover()
+        found = job.provider.discover()
         result = job.provider.probe()
     except PsaError as exc:
         return Probed(job.connection, None, None, exc)
-    return Probed(job.connection, endpoint, result, None)
+    return Probed(job.connection, job.provider.endpoint or found, result, None)
 
 
 def probe_finish(found: Probed, now: datetime) -> None:

@@ -95,9 +95,11 @@ class HostGuard:
     def check_scheme(self, scheme: str, host: str, port: int) -> None:
         """Refuse plain HTTP before a name is even looked up, unless a trusted network might hold its peer.
 
+        `localhost` is looked up: it is this machine by definition, whose address may be the trusted one.
+
         Raises: HostNotAllowedError.
         """
-        if scheme == "https" or self._networks or self.trusts_name(host, port):
+        if scheme == "https" or self._networks or host == "localhost" or self.trusts_name(host, port):
             return
         shown = host if port == DEFAULT_PORTS.get(scheme) else f"{host}:{port}"
         if parse_address(host) is None:

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from psa.conf import psa_settings
 from psa.database import database_now
-from psa.exceptions import ConflictError, InvalidInputError, MissingError, ProviderError, PsaError
+from psa.exceptions import ConflictError, InvalidInputError, MissingError, PsaError
 from psa.fields import Secret
 from psa.models import AuditEntry, Connection, Delivery, TicketLink
 from psa.models.connection import ConnectionState
@@ -138,8 +138,9 @@ def connection_test(tenant: Tenant, connection_id: int, *, actor: Actor) -> Conn
         config = config_of(connection, deadline_s=psa_settings().PROBE_DEADLINE_S)
         provider = provider_build(config, connection.provider, epoch=connection.config_version)
         try:
-            endpoint = provider.discover()
+            found = provider.discover()
             result = provider.probe()
+            endpoint = provider.endpoint or found
         finally:
             provider.close()
     except PsaError as exc:
@@ -276,10 +277,10 @@ def _probed(cls: type[Provider], site: str, credentials: dict[str, str]) -> tupl
     )
     provider = provider_build(config, cls.key)
     try:
-        endpoint = provider.discover()
-        return endpoint, provider.probe()
-    except ProviderError:
-        raise
+        found = provider.discover()
+        result = provider.probe()
+        # The probe may have learned more, for example which API version the server speaks.
+        return provider.endpoint or found, result
     finally:
         provider.close()
 

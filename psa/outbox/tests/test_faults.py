@@ -215,6 +215,7 @@ def test_a_new_codebase_is_found_by_itself(
     run()
     delivery.refresh_from_db()
     assert (delivery.state, len(stored())) == ("delivered", 1)
+    assert Connection.objects.get().endpoint["base_url"] == f"{sandbox.url}/v4_6_release/apis/3.0"
 
 
 def test_a_worker_killed_while_sending_leaves_an_unknown_that_is_found(
