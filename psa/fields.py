@@ -33,7 +33,7 @@ class Secret(Mapping[str, Any]):
 
     def sealed(self) -> str:
         """Return the ciphertext: what was stored, or the plain value under the newest key."""
-        if not self._sealed:
+        if self._plain is not None and not self._sealed:
             self._sealed = crypto.encrypt(json.dumps(self._plain, separators=(",", ":")).encode())
         return self._sealed
 
