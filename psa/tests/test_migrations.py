@@ -63,9 +63,7 @@ def test_tenant_and_user_are_swappable(loader: MigrationLoader) -> None:
     """A host's own models stand in no migration: each that points at them depends on the setting."""
     for name in own(loader):
         migration = loader.disk_migrations["psa", name]
-        settings_named = {
-            getattr(dependency, "setting", None): tuple(dependency) for dependency in migration.dependencies
-        }
+        swappable = {getattr(dependency, "setting", None) for dependency in migration.dependencies}
         targets = {
             str(field.remote_field.model)
             for operation in migration.operations
