@@ -11,8 +11,8 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('flows', '0001_initial'),
+        ('accounts', '0001_accounts'),
+        ('flows', '0001_flows'),
         ('psa', '0003_delivery'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
