@@ -18,6 +18,7 @@ from psa.outbox import health
 from psa.outbox.claim import Claim
 from psa.outbox.lanes import hold_rest, lane_promote, unit_refresh
 from psa.outbox.outcome import POISON, Next, Outcome, backoff_s
+from psa.outbox.recheck import duplicate_problem
 from psa.signals import delivery_changed
 from psa.types import NoteKind
 
@@ -128,11 +129,7 @@ def _delivered(delivery: Delivery, outcome: Outcome, now: datetime) -> list[str]
     delivery.author_kind = outcome.author_kind
     delivery.status_seen = outcome.status_seen[:100]
     if outcome.doubles:
-        delivery.problem = {
-            "code": "duplicate",
-            "text": f"This note stands {outcome.doubles + 1} times on the ticket.",
-            "remedy": "Remove the extra note in the PSA.",
-        }
+        delivery.problem = duplicate_problem(outcome.doubles + 1)
     if delivery.sends > 1 and delivery.marker:
         delivery.recheck_at = now + RECHECK_AFTER
     return ["delivered_at", "external_id", "author_name", "author_kind", "status_seen", "recheck_at"]

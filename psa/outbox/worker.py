@@ -23,6 +23,7 @@ from psa.outbox.claim import Claim, claim_due, claim_of, members_for
 from psa.outbox.finish import Finished, finish
 from psa.outbox.lane import attempt
 from psa.outbox.outcome import Next, Outcome
+from psa.outbox.recheck import Recheck, Rechecked, recheck, recheck_finish, rechecks_claim
 from psa.provider_pool import provider_for
 from psa.providers.base import Provider
 from psa.providers.registry import UnknownProviderError
@@ -42,7 +43,7 @@ class Worker:
     def __init__(self, lanes: int | None = None) -> None:
         self._lanes = lanes or psa_settings().WORKER_LANES
         self._pool = ThreadPoolExecutor(self._lanes, thread_name_prefix="psa-lane")
-        self._done: queue.SimpleQueue[Finished | schedule.Probed] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Finished | schedule.Probed | Rechecked] = queue.SimpleQueue()
         self._busy = 0
         self._stop = threading.Event()
         self._unwritten: list[Finished] = []
@@ -106,10 +107,12 @@ class Worker:
             except queue.Empty:
                 return
 
-    def _collect(self, found: Finished | schedule.Probed) -> None:
+    def _collect(self, found: Finished | schedule.Probed | Rechecked) -> None:
         self._busy -= 1
         if isinstance(found, Finished):
             self._unwritten.append(found)
+        elif isinstance(found, Rechecked):
+            self._guarded(lambda: recheck_finish(found))
         else:
             self._guarded(lambda: schedule.probe_finish(found, database_now()))
 
@@ -127,6 +130,18 @@ class Worker:
             if provider is not None:
                 self._busy += 1
                 self._pool.submit(self._probe, schedule.ProbeJob(connection, provider))
+
+        for row in rechecks_claim(now):
+            provider = self._provider(row.connection)
+            if provider is not None:
+                job = Recheck(
+                    row.pk, row.link.ticket_id, row.link.record_type, row.marker, row.kind, provider
+                )
+                self._busy += 1
+                self._pool.submit(self._recheck, job)
+
+    def _recheck(self, job: Recheck) -> None:
+        self._done.put(recheck(job))
 
     def _probe(self, job: schedule.ProbeJob) -> None:
         self._done.put(schedule.probe(job))

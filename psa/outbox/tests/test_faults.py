@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from psa.outbox.worker import Worker
 from psa.provider_pool import provider_for
 from psa.providers.connectwise.provider import ConnectWiseProvider
 from psa.providers.connectwise.sandbox.server import SandboxServer
-from psa.types import Actor, NoteKind, NotePart
+from psa.types import Actor, NoteDraft, NoteKind, NotePart, RecordType
 
 Post = Callable[..., Delivery]
 Run = Callable[..., None]
@@ -331,3 +332,35 @@ def test_a_stopped_worker_finishes_what_it_sends(post: Post, stored: Stored, san
     worker.run()
     delivery.refresh_from_db()
     assert (delivery.state, len(stored())) == ("delivered", 1)
+
+
+def test_a_write_the_psa_committed_late_is_found_and_shown(
+    post: Post, run: Run, sandbox: SandboxServer, connection: Connection
+) -> None:
+    sandbox.faults.add(method="POST", path=NOTES, kind="status", status=503, count=1)
+    delivery = post()
+    for _ in range(3):
+        run(later=True)
+    delivery.refresh_from_db()
+    text = json.loads(sent(sandbox)[-1]["body"])["text"]
+    # Only now does the first write, which was answered 503, appear.
+    provider_for(connection).note_add("57050", RecordType.SERVICE, NoteDraft(NoteKind.ANALYSIS, text))
+    Delivery.objects.update(recheck_at=timezone.now())
+    run()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.recheck_at) == ("delivered", None)
+    assert delivery.problem == {
+        "code": "duplicate",
+        "text": "This note stands 2 times on the ticket.",
+        "remedy": "Remove the extra note in the PSA.",
+    }
+
+
+def test_a_second_look_that_cannot_read_is_repeated(post: Post, run: Run, sandbox: SandboxServer) -> None:
+    delivery = post()
+    run()
+    Delivery.objects.update(recheck_at=timezone.now())
+    sandbox.faults.add("status", method="GET", path=NOTES, status=500)
+    run()
+    delivery.refresh_from_db()
+    assert delivery.recheck_at > timezone.now()

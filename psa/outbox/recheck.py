@@ -1,0 +1,77 @@
+"""Owns the second look: what was sent twice is looked at once more, for a write the PSA committed late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from psa.exceptions import PsaError
+from psa.models import Delivery
+from psa.models.delivery import DeliveryState
+from psa.providers.base import Provider
+from psa.types import NoteKind, RecordType
+
+AGAIN_AFTER = timedelta(minutes=5)
+"""When the look is repeated if the ticket could not be read."""
+AT_ONCE = 4
+"""Rechecks one worker takes in one sweep; they never crowd out deliveries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """A delivered note to be counted on its ticket; a lane needs no database for it."""
+
+    delivery_id: int
+    ticket_id: str
+    record_type: str
+    marker: str
+    kind: str
+    provider: Provider = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """How often the marker was found; None when the ticket could not be read."""
+
+    delivery_id: int
+    found: int | None
+
+
+def duplicate_problem(times: int) -> dict[str, str]:
+    """Return what a person reads of a note that stands on its ticket more than once."""
+    return {
+        "code": "duplicate",
+        "text": f"This note stands {times} times on the ticket.",
+        "remedy": "Remove the extra note in the PSA.",
+    }
+
+
+def rechecks_claim(now: datetime) -> list[Delivery]:
+    """Return deliveries whose second look is due, each claimed by one conditional UPDATE."""
+    due = Delivery.objects.filter(recheck_at__lte=now).select_related("link", "connection")[:AT_ONCE]
+    return [
+        row
+        for row in due
+        if Delivery.objects.filter(pk=row.pk, recheck_at=row.recheck_at).update(recheck_at=now + AGAIN_AFTER)
+    ]
+
+
+def recheck(job: Recheck) -> Rechecked:
+    """Count the notes with the marker, over HTTP. Never raises a PsaError."""
+    try:
+        found = job.provider.note_find(
+            job.ticket_id, RecordType(job.record_type), job.marker, NoteKind(job.kind)
+        )
+    except PsaError:
+        return Rechecked(job.delivery_id, None)
+    return Rechecked(job.delivery_id, len(found))
+
+
+def recheck_finish(result: Rechecked) -> None:
+    """Write down a second look; one that could not read is already set to be repeated."""
+    if result.found is None:
+        return
+    row = Delivery.objects.filter(pk=result.delivery_id, state=DeliveryState.DELIVERED)
+    row.update(recheck_at=None)
+    if result.found > 1:
+        row.update(problem=duplicate_problem(result.found))
