@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import path
+from django.views.decorators.http import require_POST
 
 from psa import services
 from psa.admin.base import OwnConnectionFilter, ScopedAdmin, admin_scope, problem_text
@@ -69,15 +73,31 @@ class ConnectionAdmin(ScopedAdmin):
         """Return the boards our API member cannot see."""
         return ", ".join(map(str, connection.hidden_boards)) or "—"
 
+    def get_urls(self) -> list[Any]:
+        """Return the addresses of these pages, that of the button "Test connection" among them."""
+        view = self.admin_site.admin_view(require_POST(self.test_view))
+        return [path("<path:object_id>/test/", view, name="psa_connection_test"), *super().get_urls()]
+
+    def test_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Test one connection and go back to its page."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found: Connection = self.get_object(request, object_id)
+        self._test(request, [found.pk])
+        return redirect(f"{self.admin_site.name}:psa_connection_change", found.pk)
+
     @admin.action(description="Test connection", permissions=["view"])
     def connections_test(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
         """Test the chosen connections now and say how each fares."""
+        self._test(request, list(queryset.values_list("pk", flat=True)))
+
+    def _test(self, request: HttpRequest, connection_ids: list[int]) -> None:
         scope = admin_scope(request)
         if scope is None:
-            return
-        for pk in list(queryset.values_list("pk", flat=True)):
+            raise PermissionDenied
+        for connection_id in connection_ids:
             try:
-                tested = services.connection_test(scope.tenant, pk, actor=scope.actor)
+                tested = services.connection_test(scope.tenant, connection_id, actor=scope.actor)
             except ServiceError as exc:
                 messages.error(request, exc.message)
             except PsaError as exc:

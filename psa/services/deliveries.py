@@ -266,6 +266,8 @@ def open_deliveries_discard(tenant: Tenant, link_id: int, *, actor: Actor, origi
                 state__in=(DeliveryState.DELIVERED, DeliveryState.DISCARDED)
             )
         )
+        if not rows:
+            return 0
         for row in rows:
             if row.state not in DEFINITE:
                 raise ConflictError(

@@ -99,6 +99,7 @@ def world_make(name: str) -> World:
         summary=f"{name} printer",
         board_id="1",
         board_name="Help Desk",
+        next_seq=2,
     )
     person = {"created_by": engineer, "created_by_name": engineer.username}
     unit = WorkUnit.objects.create(tenant=account, link=link, origin=f"{name}:1", **person)

@@ -188,6 +188,26 @@ def test_action_tells_what_is_wrong(owner: Client, ours: World) -> None:
     assert "The connection is disabled." in answer.content.decode()
 
 
+@pytest.mark.usefixtures("dummy")
+def test_button_tests_the_connection(owner: Client, ours: World) -> None:
+    url = reverse("admin:psa_connection_test", args=[ours.connection.pk])
+    assert url in owner.get(row_url(ours.connection)).content.decode()
+    assert owner.get(url).status_code == 405
+    answer = owner.post(url, follow=True)
+    assert answer.redirect_chain == [(row_url(ours.connection), 302)]
+    assert "Northwind PSA: Connected." in answer.content.decode()
+
+
+@pytest.mark.usefixtures("dummy")
+def test_button_is_for_people_who_manage_the_tenant(owner: Client, ours: World, theirs: World) -> None:
+    url = reverse("admin:psa_connection_test", args=[theirs.connection.pk])
+    assert owner.post(url).status_code == 404
+    assert signed_in(theirs.engineer).post(url).status_code == 302
+    User.objects.filter(pk=theirs.engineer.pk).update(is_staff=True)
+    assert signed_in(theirs.engineer).post(url).status_code == 403
+    assert Connection.objects.get(pk=theirs.connection.pk).state == "degraded"
+
+
 def test_deleted_connection_is_gone(owner: Client, ours: World) -> None:
     Connection.objects.filter(pk=ours.connection.pk).update(deleted_at=timezone.now())
     assert owner.get(row_url(ours.connection)).status_code == 404

@@ -1,0 +1,165 @@
+"""No public function reaches another tenant's row by its id. A new function must be added to a table here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db.models import QuerySet
+
+from psa import selectors, services
+from psa.exceptions import MissingError
+from psa.models import AuditEntry, Connection, Delivery, WorkUnit
+from psa.providers.dummy.server import DummyServer
+from psa.tests.conftest import World
+from psa.types import NoteKind, NotePart, StatusPart
+
+pytestmark = pytest.mark.usefixtures("dummy")
+
+Call = Callable[[World, World], Any]
+"""Calls a function as our tenant's admin, with the ids of theirs."""
+
+PARTS = [NotePart(NoteKind.ANALYSIS, "x"), StatusPart("New")]
+
+MISSING: dict[str, Call] = {
+    "services.connection_update": lambda us, them: services.connection_update(
+        us.account, them.connection.pk, actor=us.actor, name="x", verify=False
+    ),
+    "services.connection_test": lambda us, them: services.connection_test(
+        us.account, them.connection.pk, actor=us.actor
+    ),
+    "services.connection_disable": lambda us, them: services.connection_disable(
+        us.account, them.connection.pk, actor=us.actor
+    ),
+    "services.connection_enable": lambda us, them: services.connection_enable(
+        us.account, them.connection.pk, actor=us.actor
+    ),
+    "services.connection_delete": lambda us, them: services.connection_delete(
+        us.account, them.connection.pk, actor=us.actor, force=True
+    ),
+    "services.ticket_link": lambda us, them: services.ticket_link(us.account, them.connection.pk, "1001"),
+    "services.unit_enqueue": lambda us, them: services.unit_enqueue(
+        us.account, them.link.pk, PARTS, actor=us.actor
+    ),
+    "services.unit_preview": lambda us, them: services.unit_preview(
+        us.account, them.link.pk, PARTS, actor=us.actor
+    ),
+    "services.status_check": lambda us, them: services.status_check(us.account, them.link.pk, "New"),
+    "services.delivery_retry": lambda us, them: services.delivery_retry(
+        us.account, them.delivery.pk, scope=us.scope
+    ),
+    "services.delivery_discard": lambda us, them: services.delivery_discard(
+        us.account, them.delivery.pk, scope=us.scope
+    ),
+    "services.delivery_edit": lambda us, them: services.delivery_edit(
+        us.account, them.delivery.pk, scope=us.scope, text="x"
+    ),
+    "selectors.connection_get": lambda us, them: selectors.connection_get(us.account, them.connection.pk),
+    "selectors.tickets_search": lambda us, them: selectors.tickets_search(us.account, them.connection.pk),
+    "selectors.boards": lambda us, them: selectors.boards(us.account, them.connection.pk),
+    "selectors.statuses": lambda us, them: selectors.statuses(us.account, them.connection.pk, "1"),
+    "selectors.delivery_get": lambda us, them: selectors.delivery_get(us.account, them.delivery.pk),
+    "selectors.unit_get": lambda us, them: selectors.unit_get(us.account, them.unit.pk),
+}
+"""These raise MissingError, as for an id that does not exist."""
+
+EMPTY: dict[str, Call] = {
+    "services.open_deliveries_discard": lambda us, them: services.open_deliveries_discard(
+        us.account, them.link.pk, actor=us.actor, origin=them.unit.origin, reason="x"
+    ),
+    "selectors.unit_origin_deliveries": lambda us, them: selectors.unit_origin_deliveries(
+        us.account, them.unit.origin
+    ),
+    "selectors.open_deliveries": lambda us, them: selectors.open_deliveries(us.account, them.link.pk),
+    "selectors.note_posted": lambda us, them: selectors.note_posted(
+        us.account, them.link.pk, them.unit.origin, them.delivery.text_hash
+    ),
+    "selectors.status_rule": lambda us, them: selectors.status_rule(us.account, them.link.pk, "resolved"),
+}
+"""These find nothing."""
+
+OWN_ONLY: dict[str, Call] = {
+    "selectors.connections": lambda us, them: selectors.connections(us.account),
+    "selectors.deliveries": lambda us, them: selectors.deliveries(us.account),
+}
+"""These take no id and list rows of the tenant."""
+
+NO_ID = {"services.connection_create"}
+"""Takes a tenant and no id: what it makes belongs to that tenant."""
+
+
+def public_functions() -> dict[str, Any]:
+    """Return every public function of the two doors whose first argument is a tenant."""
+    found = {}
+    for module, prefix in ((services, "services"), (selectors, "selectors")):
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            first = next(iter(inspect.signature(function).parameters), "")
+            if (
+                not name.startswith("_")
+                and function.__module__.startswith(module.__name__)
+                and first == "tenant"
+            ):
+                found[f"{prefix}.{name}"] = function
+    return found
+
+
+def test_every_function_with_a_tenant_is_in_a_table() -> None:
+    assert set(public_functions()) == {*MISSING, *EMPTY, *OWN_ONLY, *NO_ID}
+
+
+@pytest.mark.parametrize("name", [*MISSING, *EMPTY])
+def test_own_ids_are_found(name: str, ours: World) -> None:
+    """Each call of the tables works on a row of one's own: it fails below for the tenant's sake only."""
+    call = MISSING.get(name) or EMPTY[name]
+    Connection.objects.update(company_id="")  # the provider in memory knows no accounts
+    if name == "selectors.note_posted":
+        Delivery.objects.update(state="delivered")
+    found = call(ours, ours)
+    if name in EMPTY:
+        assert list(found) if isinstance(found, QuerySet) else found
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_other_tenants_ids_are_missing(name: str, ours: World, theirs: World) -> None:
+    before = snapshot(theirs)
+    with pytest.raises(MissingError) as caught:
+        MISSING[name](ours, theirs)
+    assert "Fabrikam" not in str(caught.value)
+    assert snapshot(theirs) == before
+    assert DummyServer.of(str(theirs.connection.pk)).calls == []
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_other_tenants_ids_find_nothing(name: str, ours: World, theirs: World) -> None:
+    before = snapshot(theirs)
+    found = EMPTY[name](ours, theirs)
+    assert not (list(found) if isinstance(found, QuerySet) else found)
+    assert snapshot(theirs) == before
+
+
+@pytest.mark.parametrize("name", OWN_ONLY)
+def test_lists_hold_own_rows_only(name: str, ours: World, theirs: World) -> None:
+    found = OWN_ONLY[name](ours, theirs)
+    assert [row.tenant_id for row in found] == [ours.account.pk]
+
+
+def test_another_tenants_search_filter_says_nothing_of_its_mappings(ours: World, theirs: World) -> None:
+    with pytest.raises(MissingError):
+        selectors.tickets_search(ours.account, theirs.connection.pk, mine_user_id=theirs.engineer.pk)
+
+
+def snapshot(world: World) -> list[Any]:
+    """Return everything a tenant has in the tables, ciphertext included."""
+    rows = []
+    for row in world.rows():
+        stored = type(row)._base_manager.get(pk=row.pk)
+        fields = row._meta.concrete_fields
+        rows.append(
+            [field.value_to_string(stored) for field in fields if field.get_internal_type() != "BinaryField"]
+        )
+    audit = list(AuditEntry.objects.filter(tenant=world.account).values_list("pk", flat=True))
+    units = list(WorkUnit.objects.filter(tenant=world.account).values_list("pk", flat=True))
+    deliveries = list(Delivery.objects.filter(tenant=world.account).values_list("pk", flat=True))
+    return [rows, audit, units, deliveries]
