@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from psa.exceptions import PsaError
 from psa.models import Connection, Delivery
@@ -166,11 +166,24 @@ def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResul
         held = Delivery.objects.filter(
             connection=connection, held_by=HeldBy.PERMISSION, kind__in=granted, state=DeliveryState.READY
         )
-        links = list(held.values_list("link_id", flat=True).distinct())
-        held.update(held_by=HeldBy.EARLIER, held_since=None, problem=None)
-        for link_id in links:
-            lane_recompute(link_id, now)
+        holds_release(held, now)
+        if changed and connection.state_since is not None:
+            # What waited for the connection grew no older by it.
+            waited_s = int((now - connection.state_since).total_seconds())
+            Delivery.objects.open().filter(connection=connection).update(held_s=F("held_s") + waited_s)
     _tell(connection, bool(changed))
+
+
+def holds_release(held: QuerySet[Delivery], now: datetime) -> None:
+    """Let deliveries run that were held one by one; the time they were held does not count as age."""
+    rows = list(held.only("pk", "link_id", "held_since", "held_s"))
+    for row in rows:
+        waited_s = int((now - row.held_since).total_seconds()) if row.held_since else 0
+        Delivery.objects.filter(pk=row.pk).update(
+            held_by=HeldBy.EARLIER, held_since=None, problem=None, held_s=row.held_s + waited_s
+        )
+    for link_id in {row.link_id for row in rows}:
+        lane_recompute(link_id, now)
 
 
 def probe_failed(connection: Connection, exc: PsaError, now: datetime) -> None:

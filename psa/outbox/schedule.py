@@ -15,7 +15,6 @@ from psa.models import Connection, Delivery, DeliveryAttempt, MemberMapping, Per
 from psa.models.connection import ConnectionState
 from psa.models.delivery import DeliveryState, HeldBy
 from psa.outbox import health
-from psa.outbox.lanes import lane_recompute
 from psa.providers.base import Provider
 from psa.types import Endpoint, ProbeResult
 
@@ -65,9 +64,7 @@ def mapping_held_release(now: datetime) -> None:
         connection_id=OuterRef("connection_id"), user_id=OuterRef("created_by_id"), active=True
     )
     held = Delivery.objects.filter(Exists(mapped), held_by=HeldBy.MAPPING, state=DeliveryState.READY)
-    for link_id in list(held.values_list("link_id", flat=True).distinct()[:100]):
-        held.filter(link_id=link_id).update(held_by=HeldBy.EARLIER, held_since=None)
-        lane_recompute(link_id, now)
+    health.holds_release(held, now)
 
 
 @dataclass(frozen=True, slots=True)

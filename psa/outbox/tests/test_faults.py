@@ -364,3 +364,16 @@ def test_a_second_look_that_cannot_read_is_repeated(post: Post, run: Run, sandbo
     run()
     delivery.refresh_from_db()
     assert delivery.recheck_at > timezone.now()
+
+
+def test_time_spent_waiting_for_a_broken_connection_is_no_age(
+    post: Post, run: Run, stored: Stored, connection: Connection
+) -> None:
+    delivery = post()
+    long_ago = timezone.now() - timedelta(days=9)
+    Delivery.objects.update(created_at=long_ago)
+    Connection.objects.update(state="broken", state_since=long_ago, next_probe_at=timezone.now())
+    run()
+    delivery.refresh_from_db()
+    assert delivery.held_s >= timedelta(days=9).total_seconds() - 5
+    assert len(stored()) == 1
