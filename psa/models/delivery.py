@@ -145,7 +145,7 @@ class Delivery(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     """Attempts that count; waiting for a PSA that is down or asks for patience does not."""
     sends = models.PositiveSmallIntegerField(default=0)
-    """How often the write may have left for the PSA."""
+    """How often the PSA may have done the write; a refusal that says "nothing was done" does not count."""
     looks = models.PositiveSmallIntegerField(default=0)
     """Counted looks since the last send."""
     recheck_at = models.DateTimeField(null=True, blank=True)

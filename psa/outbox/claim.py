@@ -70,6 +70,14 @@ def _due(now: datetime) -> QuerySet[Delivery]:
     return Delivery.objects.filter(state__in=DUE_STATES, held_by=HeldBy.NOTHING, due_at__lte=now)
 
 
+def _lane_in_flight() -> Exists:
+    """True where another delivery of the lane is sending or unknown: nothing overtakes it."""
+    others = Delivery.objects.filter(
+        link_id=OuterRef("link_id"), state__in=(DeliveryState.SENDING, DeliveryState.UNKNOWN)
+    )
+    return Exists(others.exclude(pk=OuterRef("pk")))
+
+
 def claim_due(now: datetime, free_lanes: int) -> list[tuple[Delivery, str]]:
     """Lease up to free_lanes due deliveries and return them with their lease tokens.
 
@@ -104,7 +112,9 @@ def claim_due(now: datetime, free_lanes: int) -> list[tuple[Delivery, str]]:
                     list(
                         _due(now)
                         .filter(connection_id=pk)
-                        .filter(Q(link__lease_token="") | Q(link__lease_expires_at__lt=now))
+                        .filter(
+                            Q(link__lease_token="") | Q(link__lease_expires_at__lt=now), ~_lane_in_flight()
+                        )
                         .select_related("link", "connection", "unit")
                         .order_by("due_at", "id")[:room]
                     )
@@ -155,6 +165,12 @@ def members_for(deliveries: list[Delivery]) -> dict[tuple[int, int], MemberMappi
     return {(row.connection_id, row.user_id): row for row in found if row.user_id is not None}
 
 
+def looks_first(delivery: Delivery) -> bool:
+    """True when a person retried what may be on the ticket: whoever presses Retry, it is looked up before."""
+    retried = delivery.state == DeliveryState.READY and delivery.attempts == 0
+    return retried and delivery.sends > 0 and bool(delivery.marker)
+
+
 def claim_of(delivery: Delivery, token: str, provider: Provider, mapping: MemberMapping | None) -> Claim:
     """Return the claim a lane works on."""
     return Claim(
@@ -163,7 +179,7 @@ def claim_of(delivery: Delivery, token: str, provider: Provider, mapping: Member
         link_id=delivery.link_id,
         unit_id=delivery.unit_id,
         token=token,
-        look=delivery.state == DeliveryState.UNKNOWN,
+        look=delivery.state == DeliveryState.UNKNOWN or looks_first(delivery),
         kind=delivery.kind,
         payload=delivery.payload,
         marker=delivery.marker,

@@ -46,7 +46,7 @@ def finish(rows: Iterable[Finished], now: datetime) -> None:
             if _release(row.claim):
                 _write(row, now)
                 units.add(row.claim.unit_id)
-                lane_promote(row.claim.link_id, now)
+                lane_promote(row.claim.link_id, now, row.claim.delivery_id)
         for unit_id in units:
             unit_refresh(unit_id)
 
@@ -90,7 +90,7 @@ def _apply(delivery: Delivery, row: Finished, now: datetime) -> list[str]:
     """Move the delivery to its next state and return which other fields changed."""
     claim, outcome = row.claim, row.outcome
     changed = ["sends", "attempts", "looks", "held_by", "held_since"]
-    if outcome.sent:
+    if outcome.sent and outcome.next in (Next.DELIVERED, Next.UNKNOWN):
         delivery.sends += 1
     following = outcome.next
     if claim.look and following not in (Next.DELIVERED, Next.DEAD):

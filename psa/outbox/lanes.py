@@ -12,8 +12,12 @@ from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy, UnitState
 IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 
-def lane_promote(link_id: int, now: datetime) -> None:
-    """Let the first open delivery of a lane run, if it was waiting only for its place."""
+def lane_promote(link_id: int, now: datetime, finished_id: int) -> None:
+    """Let the first open delivery of a lane run, if it was waiting only for its place.
+
+    The one just finished steps back behind it when it is to be tried again: a person may have put another
+    one before it meanwhile, and only the head of a lane may be free to run.
+    """
     head = (
         Delivery.objects.filter(link_id=link_id, state__in=OPEN_STATES)
         .exclude(held_by=HeldBy.DEAD)
@@ -22,7 +26,15 @@ def lane_promote(link_id: int, now: datetime) -> None:
         .first()
     )
     if head is not None and head.held_by == HeldBy.EARLIER:
-        Delivery.objects.filter(pk=head.pk, held_by=HeldBy.EARLIER).update(held_by=HeldBy.NOTHING, due_at=now)
+        stepped_back = Delivery.objects.filter(
+            pk=finished_id, state__in=OPEN_STATES, held_by=HeldBy.NOTHING
+        ).exclude(state__in=IN_FLIGHT)
+        stepped_back.update(held_by=HeldBy.EARLIER)
+        in_flight = Delivery.objects.filter(link_id=link_id, state__in=IN_FLIGHT)
+        if not in_flight.exists():
+            Delivery.objects.filter(pk=head.pk, held_by=HeldBy.EARLIER).update(
+                held_by=HeldBy.NOTHING, due_at=now
+            )
 
 
 def hold_rest(delivery: Delivery) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from django.db import models, transaction
 
@@ -134,7 +133,7 @@ def delivery_retry(tenant: Tenant, delivery_id: int, *, scope: Scope) -> Deliver
         if (delivery.problem or {}).get("code") in ("already-closed", "board-changed"):
             payload["force"] = True
         Delivery.objects.filter(pk=delivery.pk, state=delivery.state).update(
-            # A write that may have left is looked up first, whoever presses Retry.
+            # What may be on the ticket is looked up first: see claim.looks_first.
             state=DeliveryState.READY,
             held_by=HeldBy.EARLIER,
             attempts=0,
@@ -143,23 +142,10 @@ def delivery_retry(tenant: Tenant, delivery_id: int, *, scope: Scope) -> Deliver
             problem=None,
             payload=payload,
         )
-        if delivery.sends and delivery.state == DeliveryState.DEAD and delivery.marker:
-            _look_before_resend(delivery, now)
         lane_recompute(delivery.link_id, now)
         unit_refresh(delivery.unit_id)
         _audit(delivery, scope.actor, "delivery.retried")
     return Delivery.objects.get(pk=delivery.pk)
-
-
-def _look_before_resend(delivery: Delivery, now: datetime) -> None:
-    """Make a delivery that was sent before `unknown`, unless another one of its lane is in flight."""
-    busy = Delivery.objects.filter(
-        link_id=delivery.link_id, state__in=(DeliveryState.SENDING, DeliveryState.UNKNOWN)
-    )
-    if not busy.exists():
-        Delivery.objects.filter(pk=delivery.pk).update(
-            state=DeliveryState.UNKNOWN, held_by=HeldBy.NOTHING, due_at=now
-        )
 
 
 def delivery_discard(

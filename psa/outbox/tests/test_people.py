@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,9 @@ from psa import services
 from psa.exceptions import ConflictError, InvalidInputError, MissingError, RoleError
 from psa.models import Connection, Delivery, TicketLink
 from psa.outbox.tests.conftest import NOTES, sent
+from psa.provider_pool import provider_for
 from psa.providers.connectwise.sandbox.server import SandboxServer
-from psa.types import Actor, NoteKind, NotePart, Scope, StatusPart
+from psa.types import Actor, NoteDraft, NoteKind, NotePart, RecordType, Scope, StatusPart
 from resolutionflow.accounts.models import Account
 
 Post = Callable[..., Delivery]
@@ -163,3 +165,30 @@ def test_an_internal_note_cannot_notify(tenant: Any, link: TicketLink, actor: Ac
         services.unit_enqueue(tenant, link.pk, [NotePart(NoteKind.ANALYSIS, "x", notify=True)], actor=actor)
     assert caught.value.code == "notify-internal"
     assert not Delivery.objects.exists()
+
+
+def test_a_retry_behind_a_busy_lane_still_looks_before_it_sends(
+    post: Post, run: Run, tenant: Any, scope: Scope, stored: Stored, sandbox: SandboxServer, settings: Any
+) -> None:
+    settings.PSA = {**settings.PSA, "DELIVERY_MAX_ATTEMPTS": 1}
+    sandbox.faults.add("status", method="POST", path=NOTES, status=503, count=1)
+    lost = post("lost")
+    for _ in range(3):
+        run(later=True)
+    lost.refresh_from_db()
+    assert (lost.state, lost.problem["code"], lost.sends) == ("dead", "gave-up", 1)
+    # The PSA commits the first write late; meanwhile another note is in flight on the same ticket.
+    text = json.loads(sent(sandbox)[0]["body"])["text"]
+    provider = provider_for(Connection.objects.get())
+    provider.note_add("57050", RecordType.SERVICE, NoteDraft(NoteKind.ANALYSIS, text))
+    busy = post("busy")
+    Delivery.objects.filter(pk=busy.pk).update(state="unknown")
+    services.delivery_retry(tenant, lost.pk, scope=scope)
+    lost.refresh_from_db()
+    assert (lost.state, lost.held_by) == ("ready", "earlier")
+    settings.PSA = {**settings.PSA, "DELIVERY_MAX_ATTEMPTS": 8}
+    for _ in range(4):
+        run(later=True)
+    lost.refresh_from_db()
+    assert lost.state == "delivered"
+    assert sum("lost" in note["text"] for note in stored()) == 1
