@@ -47,9 +47,16 @@ def config_of(connection: Connection, *, deadline_s: float | None = None) -> Con
         provider=connection.provider,
         site=connection.site,
         credentials=dict(connection.credentials),
-        endpoint=Endpoint(**connection.endpoint) if connection.endpoint else None,
+        endpoint=_endpoint_of(connection),
         deadline_s=deadline_s,
     )
+
+
+def _endpoint_of(connection: Connection) -> Endpoint | None:
+    """Return what was found for the present site; keys are never sent to where another site led."""
+    if not connection.endpoint or connection.endpoint.get("site") != connection.site:
+        return None
+    return Endpoint(**connection.endpoint)
 
 
 def config_for(

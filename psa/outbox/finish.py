@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from psa.outbox.claim import Claim
 from psa.outbox.lanes import hold_rest, lane_promote, unit_refresh
 from psa.outbox.outcome import POISON, Next, Outcome, backoff_s
 from psa.outbox.recheck import duplicate_problem
+from psa.outbox.text import printable
 from psa.signals import delivery_changed
 from psa.types import NoteKind
 
@@ -61,7 +62,8 @@ def _release(claim: Claim) -> bool:
 
 
 def _write(row: Finished, now: datetime) -> None:
-    claim, outcome = row.claim, row.outcome
+    claim, outcome = row.claim, _storable(row.outcome)
+    row = replace(row, outcome=outcome)
     DeliveryAttempt.objects.create(
         delivery_id=claim.delivery_id,
         action="look" if claim.look else "send",
@@ -74,6 +76,9 @@ def _write(row: Finished, now: datetime) -> None:
     )
     delivery = Delivery.objects.select_related("connection", "link").get(pk=claim.delivery_id)
     before = delivery.state
+    if before == DeliveryState.DISCARDED and outcome.next is not Next.DELIVERED:
+        # Its connection was deleted by force while it was sent: what did not arrive is not wanted any more.
+        return
     changed = _apply(delivery, row, now)
     delivery.save(update_fields=[*changed, "state", "due_at", "problem"])
     health.note(delivery.connection, outcome, now)
@@ -84,6 +89,21 @@ def _write(row: Finished, now: datetime) -> None:
         _audit(delivery, outcome)
     if delivery.state != before:
         transaction.on_commit(lambda: delivery_changed.send_robust(Delivery, delivery=delivery))
+
+
+def _storable(outcome: Outcome) -> Outcome:
+    """Return an outcome whose texts every database takes: a PSA may answer NUL, lone surrogates, novels."""
+    return replace(
+        outcome,
+        text=printable(outcome.text),
+        remedy=printable(outcome.remedy),
+        vendor_text=printable(outcome.vendor_text),
+        external_id=printable(outcome.external_id)[:60],
+        author_name=printable(outcome.author_name)[:200],
+        status_seen=printable(outcome.status_seen)[:100],
+        feature=printable(outcome.feature)[:40],
+        grant=printable(outcome.grant)[:500],
+    )
 
 
 def _apply(delivery: Delivery, row: Finished, now: datetime) -> list[str]:

@@ -11,7 +11,7 @@ from psa.exceptions import PsaError
 from psa.models import Connection, Delivery
 from psa.models.connection import ConnectionState
 from psa.models.delivery import DeliveryState, HeldBy
-from psa.outbox.lanes import lane_recompute
+from psa.outbox.lanes import lane_lock, lane_recompute
 from psa.outbox.outcome import Health, Outcome, outcome_of
 from psa.signals import connection_changed
 from psa.types import Endpoint, Feature, FeatureStatus, ProbeResult
@@ -146,12 +146,15 @@ def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResul
         "not_before": None,
         "open_until": None,
     }
-    row = Connection.objects.filter(pk=connection.pk)
+    # A probe that began before a change of address or keys tells nothing about what is stored now.
+    row = _as_probed(connection)
     stored = endpoint.as_dict() if endpoint else None
     if stored and stored != connection.endpoint:
         values |= {"endpoint": stored, "config_version": F("config_version") + 1}
     with transaction.atomic():
-        row.update(**values)
+        if not row.update(**values):
+            return
+        row = Connection.objects.filter(pk=connection.pk)
         changed = row.exclude(state__in=(ConnectionState.DISABLED, ConnectionState.CONNECTED)).update(
             state=ConnectionState.CONNECTED, state_since=now, problem=None, next_probe_at=None
         )
@@ -159,7 +162,8 @@ def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResul
             kind
             for kind, feature in FEATURE_OF_KIND.items()
             if any(
-                found.feature is feature and found.status in (FeatureStatus.OK, FeatureStatus.LIMITED)
+                # Where the role cannot be read nobody knows, and the next delivery tells.
+                found.feature is feature and found.status is not FeatureStatus.DENIED
                 for found in result.features
             )
         ]
@@ -174,6 +178,11 @@ def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResul
     _tell(connection, bool(changed))
 
 
+def _as_probed(connection: Connection) -> QuerySet[Connection]:
+    """Return the connection's row if it is still the one that was probed."""
+    return Connection.objects.live().filter(pk=connection.pk, config_version=connection.config_version)
+
+
 def holds_release(held: QuerySet[Delivery], now: datetime) -> None:
     """Let deliveries run that were held one by one; the time they were held does not count as age."""
     rows = list(held.only("pk", "link_id", "held_since", "held_s"))
@@ -182,14 +191,18 @@ def holds_release(held: QuerySet[Delivery], now: datetime) -> None:
         Delivery.objects.filter(pk=row.pk).update(
             held_by=HeldBy.EARLIER, held_since=None, problem=None, held_s=row.held_s + waited_s
         )
-    for link_id in {row.link_id for row in rows}:
-        lane_recompute(link_id, now)
+    for link_id in sorted({row.link_id for row in rows}):
+        with transaction.atomic():
+            lane_lock(link_id)
+            lane_recompute(link_id, now)
 
 
 def probe_failed(connection: Connection, exc: PsaError, now: datetime) -> None:
     """Store a failed probe: which state it means, in words, and when to try again."""
     outcome = outcome_of(exc, sent=False)
-    row = Connection.objects.filter(pk=connection.pk)
+    row = _as_probed(connection)
+    if not row.exists():
+        return
     if outcome.health is Health.KEYS:
         break_connection(connection, now, outcome.text, outcome.code)
     else:

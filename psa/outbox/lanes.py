@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Q
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
 
-from psa.models import Delivery, WorkUnit
+from psa.models import Delivery, TicketLink, WorkUnit
 from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy, UnitState
 
 IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
@@ -35,6 +36,31 @@ def lane_promote(link_id: int, now: datetime, finished_id: int) -> None:
             Delivery.objects.filter(pk=head.pk, held_by=HeldBy.EARLIER).update(
                 held_by=HeldBy.NOTHING, due_at=now
             )
+
+
+def lane_lock(link_id: int) -> None:
+    """Lock a lane until the end of the transaction, on every database; the first statement of each change."""
+    TicketLink.objects.filter(pk=link_id).update(next_seq=F("next_seq"))
+
+
+def lanes_mend(now: datetime) -> int:
+    """Free the head of every lane in which nothing can run although something waits; return how many.
+
+    Nothing should leave a lane like that. If it ever happens, notes must not wait for ever.
+    """
+    lane = Delivery.objects.filter(link_id=OuterRef("link_id"), state__in=OPEN_STATES)
+    stuck = (
+        Delivery.objects.filter(state__in=OPEN_STATES, held_by=HeldBy.EARLIER)
+        .exclude(Exists(lane.exclude(held_by__in=(HeldBy.EARLIER, HeldBy.DEAD))))
+        .values_list("link_id", flat=True)
+        .distinct()
+    )
+    link_ids = list(stuck[:20])
+    for link_id in link_ids:
+        with transaction.atomic():
+            lane_lock(link_id)
+            lane_recompute(link_id, now)
+    return len(link_ids)
 
 
 def hold_rest(delivery: Delivery) -> None:

@@ -32,13 +32,18 @@ def text_clean(raw: str) -> CleanText:
     Raises: InvalidInputError `empty-text`, when nothing visible is left.
     """
     unix = raw.replace("\r\n", "\n").replace("\r", "\n")
-    kept = [char for char in unix if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs")]
-    text = "\n".join(line.rstrip() for line in "".join(kept).split("\n")).strip("\n")
+    kept = printable(unix)
+    text = "\n".join(line.rstrip() for line in kept.split("\n")).strip("\n")
     if not any(not char.isspace() and unicodedata.category(char) != "Cf" for char in text):
         raise InvalidInputError(
             "The text is empty.", code="empty-text", fields={"text": ["Write something to post."]}
         )
     return CleanText(text, len(unix) - len(kept))
+
+
+def printable(raw: str) -> str:
+    """Return the text without control characters and lone surrogates; line feeds and tabs stay."""
+    return "".join(char for char in raw if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs"))
 
 
 def text_hash(text: str) -> str:

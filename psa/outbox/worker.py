@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db import connection as database
 from django.utils import timezone
 
@@ -19,9 +19,10 @@ from psa.exceptions import CredentialsUnreadableError
 from psa.models import Connection, Delivery, TicketLink
 from psa.models.delivery import DeliveryState, HeldBy
 from psa.outbox import health, schedule
-from psa.outbox.claim import Claim, claim_due, claim_of, members_for
+from psa.outbox.claim import Claim, claim_due, claim_of, looks_first, members_for
 from psa.outbox.finish import Finished, finish
 from psa.outbox.lane import attempt
+from psa.outbox.lanes import lanes_mend
 from psa.outbox.outcome import Next, Outcome
 from psa.outbox.recheck import Recheck, Rechecked, recheck, recheck_finish, rechecks_claim
 from psa.provider_pool import provider_for
@@ -79,6 +80,7 @@ class Worker:
             if self._beat.due():
                 schedule.heartbeat(database_now())
                 schedule.mapping_held_release(database_now())
+                lanes_mend(database_now())
             claimed = self._claim()
 
         self._guarded(work)
@@ -117,10 +119,27 @@ class Worker:
             self._guarded(lambda: schedule.probe_finish(found, database_now()))
 
     def _write_down(self) -> None:
-        if self._unwritten:
+        if not self._unwritten:
+            return
+        try:
             finish(self._unwritten, database_now())
+        except (OperationalError, InterfaceError):
             # Only forgotten once the transaction is through: a locked database loses no result.
-            self._unwritten = []
+            raise
+        except Exception:
+            log.exception("results cannot be written together; writing them one by one")
+            self._write_one_by_one()
+        self._unwritten = []
+
+    def _write_one_by_one(self) -> None:
+        """Write results singly; one that cannot be written is left to its lease, which ends in a look."""
+        for found in self._unwritten:
+            try:
+                finish([found], database_now())
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception:
+                log.exception("the result of delivery %s cannot be written", found.claim.delivery_id)
 
     def _maintain(self) -> None:
         now = database_now()
@@ -161,7 +180,8 @@ class Worker:
             if provider is None:
                 _give_back(delivery, token)
                 continue
-            if hold_unmapped and delivery.is_note and mapping is None:
+            looked_up = delivery.state == DeliveryState.UNKNOWN or looks_first(delivery)
+            if hold_unmapped and delivery.is_note and mapping is None and not looked_up:
                 _give_back(delivery, token, held_by=HeldBy.MAPPING)
                 continue
             self._busy += 1

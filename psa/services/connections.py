@@ -109,14 +109,22 @@ def connection_update(
         changed += ["credentials", "endpoint"]
     try:
         with transaction.atomic():
+            # The probe took seconds: whoever changed or deleted the connection meanwhile comes first.
+            unchanged = Connection.objects.live().filter(
+                pk=connection.pk, config_version=connection.config_version
+            )
+            if not unchanged.update(config_version=F("config_version") + 1):
+                raise ConflictError(
+                    "The connection was changed meanwhile. Look at it and try again.",
+                    code="changed-meanwhile",
+                )
+            connection.config_version += 1
             connection.save(update_fields=changed)
             after = {"name": clean_name, "site": clean_site, "company_id": connection.company_id}
             facts = {"before": before, "after": after, "credentials_changed": clean != stored}
             _audit(connection, actor, "connection.changed", facts)
             if reconnect:
-                Connection.objects.filter(pk=connection.pk).update(
-                    config_version=F("config_version") + 1, cache_epoch=F("cache_epoch") + 1
-                )
+                Connection.objects.filter(pk=connection.pk).update(cache_epoch=F("cache_epoch") + 1)
             if found:
                 health.probed(connection, *found, database_now())
             elif reconnect:

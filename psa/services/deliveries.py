@@ -22,7 +22,7 @@ from psa.models.connection import ConnectionState
 from psa.models.delivery import API_MEMBER, DeliveryKind, DeliveryState, HeldBy
 from psa.outbox.enqueue import Part, enqueue, plan
 from psa.outbox.lane import status_named
-from psa.outbox.lanes import lane_recompute, unit_refresh
+from psa.outbox.lanes import lane_lock, lane_recompute, unit_refresh
 from psa.outbox.text import AUTHOR_PREFIX, OVERHEAD_CHARS, marker_new, text_clean, text_hash
 from psa.provider_pool import provider_for
 from psa.providers.registry import provider_class
@@ -123,8 +123,12 @@ def delivery_retry(tenant: Tenant, delivery_id: int, *, scope: Scope) -> Deliver
     Raises: ConflictError `not-retryable`; RoleError; MissingError.
     """
     with transaction.atomic():
-        delivery = _delivery(tenant, delivery_id, scope)
-        if delivery.state not in (DeliveryState.DEAD, DeliveryState.RETRYING):
+        delivery = _delivery(tenant, delivery_id, scope, lock=True)
+        waits = delivery.state == DeliveryState.READY and delivery.held_by in (
+            HeldBy.PERMISSION,
+            HeldBy.MAPPING,
+        )
+        if delivery.state not in (DeliveryState.DEAD, DeliveryState.RETRYING) and not waits:
             raise ConflictError(
                 "Only a delivery that failed or waits for its next try can be retried.", code="not-retryable"
             )
@@ -132,7 +136,7 @@ def delivery_retry(tenant: Tenant, delivery_id: int, *, scope: Scope) -> Deliver
         payload = dict(delivery.payload)
         if (delivery.problem or {}).get("code") in ("already-closed", "board-changed"):
             payload["force"] = True
-        Delivery.objects.filter(pk=delivery.pk, state=delivery.state).update(
+        changed = Delivery.objects.filter(pk=delivery.pk, state=delivery.state).update(
             # What may be on the ticket is looked up first: see claim.looks_first.
             state=DeliveryState.READY,
             held_by=HeldBy.EARLIER,
@@ -142,6 +146,8 @@ def delivery_retry(tenant: Tenant, delivery_id: int, *, scope: Scope) -> Deliver
             problem=None,
             payload=payload,
         )
+        if not changed:
+            raise ConflictError("It is being sent right now.", code="in-flight")
         lane_recompute(delivery.link_id, now)
         unit_refresh(delivery.unit_id)
         _audit(delivery, scope.actor, "delivery.retried")
@@ -160,22 +166,18 @@ def delivery_discard(
             "rest must be discard or continue.", fields={"rest": ["Choose discard or continue."]}
         )
     with transaction.atomic():
-        delivery = _delivery(tenant, delivery_id, scope)
+        delivery = _delivery(tenant, delivery_id, scope, lock=True)
         if delivery.state == DeliveryState.DISCARDED:
             return delivery
         _require_definite(delivery)
-        rows = [delivery.pk]
-        if rest == "discard":
-            later = Delivery.objects.filter(
-                unit_id=delivery.unit_id, seq__gt=delivery.seq, state__in=DEFINITE
-            )
-            rows += list(later.values_list("pk", flat=True))
         text = reason.strip()[:300] or f"Discarded by {scope.actor.name}."[:300]
-        changed = Delivery.objects.filter(pk__in=rows, state__in=DEFINITE).update(
-            state=DeliveryState.DISCARDED, discard_reason=text, held_by=HeldBy.NOTHING
-        )
-        if not changed:
+        gone = {"state": DeliveryState.DISCARDED, "discard_reason": text, "held_by": HeldBy.NOTHING}
+        # The named one first: if a worker was faster, the rest of the unit must still be posted.
+        if not Delivery.objects.filter(pk=delivery.pk, state__in=DEFINITE).update(**gone):
             raise ConflictError("It is being sent right now.", code="in-flight")
+        if rest == "discard":
+            later = Delivery.objects.filter(unit_id=delivery.unit_id, seq__gt=delivery.seq)
+            later.filter(state__in=DEFINITE).update(**gone)
         lane_recompute(delivery.link_id, database_now())
         unit_refresh(delivery.unit_id)
         _audit(delivery, scope.actor, "delivery.discarded")
@@ -247,6 +249,8 @@ def open_deliveries_discard(tenant: Tenant, link_id: int, *, actor: Actor, origi
     Raises: ConflictError `in-flight`, while one is being sent or checked.
     """
     with transaction.atomic():
+        if TicketLink.objects.filter(tenant=tenant, pk=link_id).exists():
+            lane_lock(link_id)
         rows = list(
             Delivery.objects.filter(tenant=tenant, link_id=link_id, unit__origin=origin).exclude(
                 state__in=(DeliveryState.DELIVERED, DeliveryState.DISCARDED)
@@ -305,8 +309,13 @@ def _link(tenant: Tenant, link_id: int) -> TicketLink:
     return link
 
 
-def _delivery(tenant: Tenant, delivery_id: int, scope: Scope) -> Delivery:
-    found = Delivery.objects.filter(tenant=tenant, pk=delivery_id).first()
+def _delivery(tenant: Tenant, delivery_id: int, scope: Scope, *, lock: bool = False) -> Delivery:
+    """Return a delivery the person may touch; with lock its lane is locked and the row read after that."""
+    rows = Delivery.objects.filter(tenant=tenant, pk=delivery_id)
+    found = rows.first()
+    if found is not None and lock:
+        lane_lock(found.link_id)
+        found = rows.first()
     if found is None:
         raise MissingError("There is no such delivery.")
     if not scope.can_lead and found.created_by_id != scope.actor.user_id:
