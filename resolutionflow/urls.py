@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
@@ -18,8 +19,18 @@ admin.site.index_title = "Administration"
 # One door for everybody: rate limits and the second factor hold for the admin, too.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
+
+class FaviconView(RedirectView):
+    """Browsers ask for this address on pages that name no icon, such as the admin's."""
+
+    def get_redirect_url(self, *_args: object, **_kwargs: object) -> str:
+        # Looked up per request: the manifest of static files need not exist when addresses are loaded.
+        return static("integrations_ui/mark.svg")
+
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/integrations/"), name="home"),
+    path("favicon.ico", FaviconView.as_view()),
     path("integrations/", include("integrations_ui.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("resolutionflow.accounts.urls")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
@@ -78,6 +79,11 @@ def test_api_docs_load_under_the_policy(watched: Page, live_server: LiveServer) 
     watched.get_by_role("heading", name="ResolutionFlow PSA").wait_for()
     watched.locator("text=/api/v1/flows/").first.wait_for()
     assert watched.complaints == []
+
+
+def test_the_icon_a_browser_asks_for_by_itself_is_there(live_server: LiveServer) -> None:
+    answer = requests.get(f"{live_server.url}/favicon.ico", timeout=5)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
 
 
 def test_django_admin_works_under_the_policy(watched: Page, live_server: LiveServer, owner: User) -> None:
