@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from psa import __version__
 from psa.cache import ConnectionCache
 from psa.conf import psa_settings
 from psa.models import Connection
@@ -12,8 +11,6 @@ from psa.providers.base import Provider
 from psa.providers.http import HttpClient
 from psa.providers.registry import provider_class
 from psa.types import ConnectionConfig, Endpoint
-
-USER_AGENT = f"ResolutionFlow-PSA/{__version__}"
 
 _open: dict[int, tuple[object, Provider]] = {}
 _lock = threading.Lock()
@@ -31,7 +28,6 @@ def provider_build(config: ConnectionConfig, provider: str, *, epoch: int = 0) -
         trusted_hosts=config.trusted_hosts,
         ca_bundle=config.ca_bundle,
         pool_size=config.pool_size,
-        user_agent=USER_AGENT,
     )
     store = ConnectionCache(int(config.key), epoch) if config.key.isdigit() else ConnectionCache(0, 0)
     return cls(config, http, store)

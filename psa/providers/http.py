@@ -23,6 +23,7 @@ import requests
 import requests.exceptions as failures
 from urllib3.util.timeout import Timeout
 
+from psa import __version__
 from psa.exceptions import ConnectFailedError, HostNotAllowedError, ProviderError
 from psa.providers.host_guard import DEFAULT_PORTS, HostGuard
 from psa.providers.retry import read_repeat_after_s, retry_after_seconds
@@ -35,8 +36,7 @@ __all__ = ["USER_AGENT", "Answer", "HttpClient", "WriteTrace", "mark_write_sent"
 
 log = logging.getLogger("psa.http")
 
-VERSION = "1"
-USER_AGENT = f"ResolutionFlow-PSA/{VERSION}"
+USER_AGENT = f"ResolutionFlow-PSA/{__version__}"
 
 BODY_MAX_BYTES = 32 * 1024 * 1024
 """Bytes, after decompression. The largest honest answer is a page of 1000 records, a few megabytes."""
