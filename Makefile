@@ -16,7 +16,7 @@ CHECK_ENV := ENV_FILE=/dev/null DEBUG=0 SECRET_KEY=$(shell printf 'check-%.0s' 1
 	PSA_ENCRYPTION_KEYS=Y2hlY2stb25seS1jaGVjay1vbmx5LWNoZWNrLW9ubHk= DATABASE_URL=sqlite://:memory: CACHE_URL=locmemcache:// \
 	PSA_BASE_URL=https://psa.example.com ALLOWED_HOSTS=psa.example.com SECURE_SSL_REDIRECT=1
 
-.PHONY: help run test check bench lock audit wheel clean format
+.PHONY: help run test check chaos bench lock audit wheel clean format
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -35,9 +35,10 @@ $(VENV)/.run-stamp: requirements.txt | $(PY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-$(VENV)/.dev-stamp: requirements.txt requirements-dev.txt | $(PY)
-	@echo "Installing requirements.txt and requirements-dev.txt" >&2
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
+$(VENV)/.dev-stamp: requirements.txt requirements-fleet.txt requirements-dev.txt | $(PY)
+	@echo "Installing requirements.txt, requirements-fleet.txt and requirements-dev.txt" >&2
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements.txt -r requirements-fleet.txt -r requirements-dev.txt
 	@touch $@ $(VENV)/.run-stamp
 
 run: $(VENV)/.run-stamp ## web, worker and ConnectWise sandbox in the foreground (PORT, SANDBOX_PORT)
@@ -83,6 +84,9 @@ format: $(VENV)/.dev-stamp ## put the code in order
 	@$(BIN)/ruff check --quiet --fix . || true
 	@$(BIN)/ruff format --quiet .
 
+chaos: $(VENV)/.dev-stamp ## 2,000 notes under fire, on every database and engine found here (ARGS="--help")
+	@$(PY) -m bench.chaos $(ARGS)
+
 bench: $(VENV)/.dev-stamp ## the benchmarks of bench/
 	@$(PY) -m bench $(ARGS)
 
@@ -90,10 +94,12 @@ lock: $(VENV)/.dev-stamp ## pin requirements*.in with hashes, for Python 3.11 to
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --no-emit-find-links requirements-fleet.in -o requirements-fleet.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --no-emit-find-links --allow-unsafe requirements-dev.in -o requirements-dev.txt
 
 audit: $(VENV)/.dev-stamp ## known holes in what is locked
-	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.txt
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.txt -r requirements-fleet.txt
 
 wheel: $(VENV)/.dev-stamp ## the wheel of psa, in dist/
 	@$(PY) -m build --no-isolation --wheel .
