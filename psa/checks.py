@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from psa import crypto
-from psa.conf import psa_settings
+from psa.conf import keep_problems, psa_settings
 from psa.providers.registry import UnknownProviderError, provider_class
 
 
@@ -57,4 +57,32 @@ def check_psa_settings(app_configs: Sequence[Any] | None, **_kwargs: Any) -> lis
         )
     if current.UNMAPPED_AUTHOR not in ("api_member", "hold"):
         found.append(Error("PSA['UNMAPPED_AUTHOR'] must be 'api_member' or 'hold'.", id="psa.E006"))
+    if current.ENGINE not in ("embedded", "celery"):
+        found.append(
+            Error(
+                "PSA['ENGINE'] must be 'embedded' or 'celery'.",
+                hint="'embedded' is manage.py psa_worker.",
+                id="psa.E008",
+            )
+        )
+    unusable = keep_problems(current)
+    found += [
+        Error(
+            f"PSA[{name!r}] {problem}",
+            hint="Give datetime.timedelta(days=90)"
+            + ("." if name == "IDEMPOTENCY_KEEP" else ", or None to keep for ever."),
+            id="psa.E007",
+        )
+        for name, problem in unusable
+    ]
+    whole = None if unusable else current.DELIVERIES_KEEP
+    attempts = current.ATTEMPTS_KEEP
+    if whole is not None and (attempts is None or attempts > whole):
+        found.append(
+            Warning(
+                "PSA['ATTEMPTS_KEEP'] is longer than DELIVERIES_KEEP: attempts go with their delivery.",
+                hint="Raise DELIVERIES_KEEP, or shorten ATTEMPTS_KEEP to what really is kept.",
+                id="psa.W001",
+            )
+        )
     return found

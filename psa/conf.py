@@ -36,6 +36,8 @@ class PsaSettings:
     CONNECT_TIMEOUT_S: float = 5.0
     CALL_DEADLINE_S: float = 30.0
     """Longest a PSA may take for one whole answer."""
+    PROBE_EVERY_S: float = 60.0
+    """How often a connection that is down, being upgraded or moved is tried; first after a quarter."""
     PROBE_DEADLINE_S: float = 15.0
     """Longest a person waits for a connection test."""
     LEASE_S: float = 45.0
@@ -48,6 +50,8 @@ class PsaSettings:
     """Attempts that count before a delivery needs a person."""
     MAX_WRITES_IN_FLIGHT: int = 4
     """Writes one connection gets at once, over all worker processes."""
+    ENGINE: str = "embedded"
+    """Who delivers: `embedded` (`psa_worker`) or `celery`, whose app the host sets up by `psa.celery`."""
     WORKER_LANES: int = 8
     """Deliveries one `psa_worker` process sends at once."""
     WORKER_POLL_S: float = 0.25
@@ -61,6 +65,28 @@ class PsaSettings:
     """How long boards, statuses and other reference data stay in the cache."""
     IDEMPOTENCY_KEEP: timedelta = timedelta(days=30)
     """How long an idempotency key is remembered (and as long as its delivery is open)."""
+    ATTEMPTS_KEEP: timedelta | None = timedelta(days=90)
+    """How long `psa_prune` leaves the attempts of finished deliveries; None keeps them for ever."""
+    RECEIPTS_KEEP: timedelta | None = timedelta(days=14)
+    """How long `psa_prune` leaves webhook receipts that were dealt with; None keeps them for ever."""
+    DELIVERIES_KEEP: timedelta | None = None
+    """How long `psa_prune` leaves units with nothing open or dead, and their deliveries; None: for ever.
+
+    Keep them longer than a session stays open: what it posted already is known by its delivery."""
+
+
+def keep_problems(current: PsaSettings) -> list[tuple[str, str]]:
+    """Return the `…_KEEP` settings that cannot be used, each with what is wrong with it."""
+    found = []
+    for name in ("IDEMPOTENCY_KEEP", "ATTEMPTS_KEEP", "RECEIPTS_KEEP", "DELIVERIES_KEEP"):
+        value = getattr(current, name)
+        if value is None and name != "IDEMPOTENCY_KEEP":
+            continue
+        if not isinstance(value, timedelta):
+            found.append((name, f"must be a timedelta, not {type(value).__name__}."))
+        elif value <= timedelta(0):
+            found.append((name, "must be longer than 0, else what is being worked on would be removed."))
+    return found
 
 
 def _build() -> PsaSettings:

@@ -12,6 +12,7 @@ from drf_spectacular.views import SpectacularAPIView
 from psa.api.problems import unknown_call
 from resolutionflow.docs import ApiDocsView
 from resolutionflow.health import healthz, readyz
+from resolutionflow.metrics import metrics
 
 admin.site.site_header = "ResolutionFlow PSA"
 admin.site.site_title = "ResolutionFlow PSA"
@@ -41,5 +42,6 @@ urlpatterns = [
     path("api/docs/", ApiDocsView.as_view(), name="api-docs"),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     re_path(r"^api/", unknown_call),
 ]

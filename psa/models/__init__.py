@@ -1,5 +1,6 @@
 """Owns the tables of `psa`, one file a migration. Hosts name them as strings (`"psa.TicketLink"`)."""
 
+from psa.models.attempt_total import AttemptCursor, AttemptTotal
 from psa.models.callback import CallbackSubscription, WebhookReceipt
 from psa.models.connection import AuditEntry, Connection
 from psa.models.delivery import Delivery, DeliveryAttempt, WorkUnit
@@ -10,6 +11,8 @@ from psa.models.status_rule import StatusRule
 from psa.models.ticket_link import TicketLink
 
 __all__ = [
+    "AttemptCursor",
+    "AttemptTotal",
     "AuditEntry",
     "CallbackSubscription",
     "Connection",

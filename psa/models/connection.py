@@ -53,7 +53,7 @@ class Connection(models.Model):
     """Where the API was last found, as `types.Endpoint.as_dict`."""
     settings = models.JSONField(default=dict, blank=True)
     features = models.JSONField(default=list, blank=True)
-    """Last probe: [{"feature": "notes", "status": "ok", "grant": ""}]."""
+    """Last probe: [{"feature": "notes", "status": "ok", "grant": ""}]; `refused` where a write was since."""
     hidden_boards = models.JSONField(default=list, blank=True)
     state = models.CharField(max_length=12, choices=ConnectionState, default=ConnectionState.UNVERIFIED)
     state_since = models.DateTimeField(null=True, blank=True)

@@ -11,6 +11,25 @@ from psa.models.tenant import tenant_key
 from psa.types import RecordType
 
 
+class TicketLinkQuerySet(models.QuerySet["TicketLink"]):
+    """Lanes, in the words of the domain."""
+
+    def lane(self, link_id: int) -> TicketLink:
+        """Return the lane that deliveries to a ticket take: its own, or its parent's once it was merged."""
+        link = self.select_related("merged_into").get(pk=link_id)
+        seen = {link.pk}
+        while link.merged_into is not None and link.merged_into.pk not in seen:
+            link = link.merged_into
+            seen.add(link.pk)
+        return link
+
+    def lanes(self, link_id: int) -> list[int]:
+        """Return the ids of the lanes a ticket's deliveries may stand in: its own, and its parent's."""
+        if not self.filter(pk=link_id).exists():
+            return [link_id]
+        return sorted({link_id, self.lane(link_id).pk})
+
+
 class TicketLink(models.Model):
     """One ticket of one connection. Deliveries to it run in the order of their `seq`, one at a time."""
 
@@ -31,9 +50,15 @@ class TicketLink(models.Model):
     lease_token = models.CharField(max_length=32, blank=True)
     """Who works the lane now; empty when nobody does."""
     lease_expires_at = models.DateTimeField(null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="merged_here"
+    )
+    """Lane of the ticket this one was merged into: what is posted here goes there."""
     cache_epoch = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects = TicketLinkQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -33,10 +34,36 @@ def test_good_settings_pass(settings: Any) -> None:
         ({"SCOPE": "psa.nowhere.scope"}, "psa.E004"),
         ({"LEASE_S": 35.0}, "psa.E005"),
         ({"UNMAPPED_AUTHOR": "nobody"}, "psa.E006"),
+        ({"IDEMPOTENCY_KEEP": None}, "psa.E007"),
+        ({"ATTEMPTS_KEEP": 90}, "psa.E007"),
+        ({"RECEIPTS_KEEP": timedelta(0)}, "psa.E007"),
+        ({"DELIVERIES_KEEP": timedelta(days=-1)}, "psa.E007"),
+        ({"DELIVERIES_KEEP": timedelta(days=89)}, "psa.W001"),
+        ({"DELIVERIES_KEEP": timedelta(days=99), "ATTEMPTS_KEEP": None}, "psa.W001"),
+        ({"ENGINE": "Celery"}, "psa.E008"),
     ],
 )
 def test_mistake_has_its_number(settings: Any, changes: dict[str, Any], number: str) -> None:
     assert found(settings, **changes) == [number]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ATTEMPTS_KEEP": None, "RECEIPTS_KEEP": None, "DELIVERIES_KEEP": None},
+        {"DELIVERIES_KEEP": timedelta(days=90)},
+    ],
+)
+def test_keeping_for_ever_and_long_enough_pass(settings: Any, changes: dict[str, Any]) -> None:
+    assert found(settings, **changes) == []
+
+
+def test_each_bad_time_is_named(settings: Any) -> None:
+    settings.PSA = {**GOOD, "ATTEMPTS_KEEP": 90, "DELIVERIES_KEEP": timedelta(0)}
+    messages = check_psa_settings(None)
+    assert [message.id for message in messages] == ["psa.E007", "psa.E007"]
+    assert ["ATTEMPTS_KEEP" in messages[0].msg, "DELIVERIES_KEEP" in messages[1].msg] == [True, True]
+    assert all(message.hint for message in messages)
 
 
 def test_several_mistakes_are_told_at_once(settings: Any) -> None:

@@ -12,6 +12,7 @@ from psa.conf import PsaSettings, psa_settings
 
 
 def test_defaults_without_a_setting(settings: Any) -> None:
+    settings.PSA = {}  # forgets what an earlier test read; a deletion alone sends no signal
     del settings.PSA
     current = psa_settings()
     assert current == PsaSettings()

@@ -89,7 +89,9 @@ PROJECT = {
     "missing.py": '''
 import sys
 
-NAMES = ("rest_framework", "drf_spectacular", "django_filters", "resolutionflow")
+NAMES = (
+    "rest_framework", "drf_spectacular", "django_filters", "prometheus_client", "celery", "resolutionflow"
+)
 
 class Missing:
     """Makes packages look as if they were not installed."""
@@ -286,10 +288,10 @@ def test_wheel_needs_what_it_imports_and_no_drf(wheel: Path) -> None:
 
 
 def third_party_imports() -> set[str]:
-    """Return the top-level packages that psa imports, its optional REST part left out."""
+    """Return the top-level packages that psa imports, those of its extras left out."""
     found: set[str] = set()
     for path in (ROOT / "psa").rglob("*.py"):
-        if {"tests", "api"} & set(path.relative_to(ROOT).parts):
+        if {"tests", "api", "celery.py", "metrics.py"} & set(path.relative_to(ROOT).parts):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
@@ -309,6 +311,17 @@ def test_other_host_misses_no_migration(project: Path) -> None:
 
 def test_other_host_rotates_keys(project: Path) -> None:
     assert " 0 unreadable" in manage(project, "psa_rotate_keys", "--dry-run")
+
+
+def test_other_host_prunes(project: Path) -> None:
+    assert "attempts: 0 to remove" in manage(project, "psa_prune", "--dry-run")
+
+
+def test_other_host_without_the_package_is_told_so_only_when_it_asks_for_metrics(project: Path) -> None:
+    code = "from psa.metrics import PrometheusMissingError, exposition\ntry:\n    exposition()\n"
+    code += "except PrometheusMissingError as exc:\n    print(exc)\n"
+    told = manage(project, "shell", "--no-imports", "--command", code)
+    assert told.startswith("prometheus-client is not installed.")
 
 
 def test_other_host_posts_a_note(project: Path) -> None:
