@@ -15,7 +15,8 @@ PsaError
 │   ├── NotFoundError                the record does not exist or is hidden
 │   ├── BusyError                    the PSA asks to try again: look, then repeat
 │   └── RejectedError                the PSA refused the record: permanent, `fields` says why
-│       └── InvalidStatusError       the status is not one of the ticket's board: `valid_names`
+│       ├── InvalidStatusError       the status is not one of the ticket's board: `valid_names`
+│       └── StatusUnchangedError     the PSA answered and kept the old status: `kept`
 ├── UnsupportedOperationError        the provider lacks a capability: permanent
 ├── CredentialsUnreadableError       stored credentials cannot be decrypted: permanent
 └── ServiceError                     what a caller asked for cannot be done: `code`, `fields`
@@ -151,6 +152,15 @@ class InvalidStatusError(RejectedError):
 
     def __init__(self, message: str, *, valid_names: Sequence[str] = (), **facts: object) -> None:
         self.valid_names = tuple(valid_names)
+        super().__init__(message, **facts)  # type: ignore[arg-type]
+
+
+class StatusUnchangedError(RejectedError):
+    """The PSA took a change of status and answered with the old one: often the role may not close tickets."""
+
+    def __init__(self, message: str, *, kept: str, **facts: object) -> None:
+        self.kept = kept
+        """Name of the status the ticket still has."""
         super().__init__(message, **facts)  # type: ignore[arg-type]
 
 

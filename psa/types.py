@@ -48,6 +48,7 @@ class Capability(StrEnum):
     SERVICE_TICKETS = "service_tickets"
     PROJECT_TICKETS = "project_tickets"
     NOTES = "notes"
+    NOTE_REMOVAL = "note_removal"
     STATUS = "status"
     MEMBERS = "members"
     BOARDS = "boards"

@@ -51,6 +51,7 @@ TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", 0)
 
 INSTALLED_APPS = [
     "psa",
+    "resolutionflow.apps.HostConfig",
     "resolutionflow.accounts",
     "resolutionflow.flows",
     "resolutionflow.sessions.apps.SessionsConfig",
@@ -258,6 +259,11 @@ SPECTACULAR_SETTINGS = {
 
 # PSA
 
+CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", "")
+"""Empty runs the embedded worker, `manage.py psa_worker`. Set, Celery delivers: see docs/operations.md."""
+CELERY_QUEUE: str = env.str("CELERY_QUEUE", "psa")
+"""Queue of the broker that web processes, workers and beat share."""
+
 PSA_TENANT_MODEL = "accounts.Account"
 PSA = {
     "ENCRYPTION_KEYS": _csv("PSA_ENCRYPTION_KEYS"),
@@ -266,6 +272,7 @@ PSA = {
     "BASE_URL": PSA_BASE_URL,
     "PROVIDERS": {"connectwise": "psa.providers.connectwise.provider.ConnectWiseProvider"},
     "SCOPE": "resolutionflow.accounts.scope.scope",
+    "ENGINE": "celery" if CELERY_BROKER_URL else "embedded",
     "DEFAULT_CREDENTIALS": {"connectwise": {"client_id": env.str("CONNECTWISE_CLIENT_ID", "")}},
 }
 DEMO_SANDBOX: dict[str, Any] = {
@@ -276,8 +283,8 @@ DEMO_SANDBOX: dict[str, Any] = {
     },
 }
 """Where `seed_demo` points its connection. Only development uses it."""
-CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", "")
-"""Empty runs the embedded worker, `manage.py psa_worker`."""
+METRICS_TOKEN: str = env.str("METRICS_TOKEN", "").strip()
+"""What a scraper of /metrics sends as `Authorization: Bearer …`. Empty: there is no such page."""
 
 # Logs
 

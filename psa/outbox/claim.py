@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,6 +22,12 @@ from psa.providers.base import Provider
 
 FLOWING_STATES = (ConnectionState.CONNECTED, ConnectionState.UNVERIFIED)
 """Connections whose queue runs. The others are probed until they flow again."""
+
+Rooms = Callable[[int], int]
+"""Connection id → how many more lanes this process gives it now."""
+
+SNAPSHOT_FRESH = timedelta(minutes=15)
+"""A ticket read longer ago than this is read again before a note: it may have been merged meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class Claim:
     """Member shown as author, empty for the API member."""
     author_name: str
     """Name of that member, else of the person who pressed Post."""
+    snapshot_stale: bool
+    """True when the ticket is to be read before a note is written to it."""
     claimed_at: float
     """time.monotonic() at the claim."""
     provider: Provider = field(repr=False)
@@ -59,15 +68,22 @@ class Claim:
 
 def flowing(now: datetime) -> Q:
     """Return the condition for connections whose queue runs at this moment."""
-    return (
-        Q(deleted_at=None, state__in=FLOWING_STATES)
-        & (Q(not_before=None) | Q(not_before__lte=now))
-        & (Q(open_until=None) | Q(open_until__lte=now))
-    )
+    return Q(deleted_at=None, state__in=FLOWING_STATES) & (Q(not_before=None) | Q(not_before__lte=now))
 
 
-def _due(now: datetime) -> QuerySet[Delivery]:
+def due(now: datetime) -> QuerySet[Delivery]:
+    """Return the deliveries whose time has come and that nothing holds."""
     return Delivery.objects.filter(state__in=DUE_STATES, held_by=HeldBy.NOTHING, due_at__lte=now)
+
+
+def in_flight(connection_ids: list[int]) -> dict[int, int]:
+    """Return how many deliveries of each connection are being sent, over all processes."""
+    return dict(
+        Delivery.objects.filter(state=DeliveryState.SENDING, connection_id__in=connection_ids)
+        .order_by()
+        .values_list("connection_id")
+        .annotate(number=Count("pk"))
+    )
 
 
 def _lane_in_flight() -> Exists:
@@ -78,18 +94,21 @@ def _lane_in_flight() -> Exists:
     return Exists(others.exclude(pk=OuterRef("pk")))
 
 
-def claim_due(now: datetime, free_lanes: int) -> list[tuple[Delivery, str]]:
+def claim_due(
+    now: datetime, free_lanes: int, *, rooms: Rooms | None = None, link_id: int | None = None
+) -> list[tuple[Delivery, str]]:
     """Lease up to free_lanes due deliveries and return them with their lease tokens.
 
     One transaction. Connections are taken in random order and share the lanes, so that no tenant starves
     another; none gets more than MAX_WRITES_IN_FLIGHT at once over all processes (its row is locked while
-    we count).
+    we count), nor more than `rooms` allows here. link_id keeps to the lane of one ticket.
     """
     current = psa_settings()
     claimed: list[tuple[Delivery, str]] = []
+    found = due(now) if link_id is None else due(now).filter(link_id=link_id)
     with transaction.atomic():
         waiting = Connection.objects.filter(
-            flowing(now), Exists(_due(now).filter(connection_id=OuterRef("pk")))
+            flowing(now), Exists(found.filter(connection_id=OuterRef("pk")))
         ).only("pk")
         if database.features.has_select_for_update_skip_locked:
             waiting = waiting.select_for_update(skip_locked=True, of=("self",))
@@ -98,27 +117,21 @@ def claim_due(now: datetime, free_lanes: int) -> list[tuple[Delivery, str]]:
             return []
         # Not a secret: only the order in which connections are served.
         random.shuffle(ids)
-        in_flight = dict(
-            Delivery.objects.filter(state=DeliveryState.SENDING, connection_id__in=ids)
-            .order_by()
-            .values_list("connection_id")
-            .annotate(number=Count("pk"))
-        )
-        queues = []
+        sending = in_flight(ids)
+        queues: list[list[Delivery]] = []
         for pk in ids:
-            room = min(free_lanes, current.MAX_WRITES_IN_FLIGHT - in_flight.get(pk, 0))
+            if len(queues) == free_lanes:
+                break
+            room = min(free_lanes, current.MAX_WRITES_IN_FLIGHT - sending.get(pk, 0))
+            room = min(room, rooms(pk)) if rooms else room
             if room > 0:
-                queues.append(
-                    list(
-                        _due(now)
-                        .filter(connection_id=pk)
-                        .filter(
-                            Q(link__lease_token="") | Q(link__lease_expires_at__lt=now), ~_lane_in_flight()
-                        )
-                        .select_related("link", "connection", "unit")
-                        .order_by("due_at", "id")[:room]
-                    )
+                ready = list(
+                    found.filter(connection_id=pk)
+                    .filter(Q(link__lease_token="") | Q(link__lease_expires_at__lt=now), ~_lane_in_flight())
+                    .select_related("link", "connection", "unit")
+                    .order_by("due_at", "id")[:room]
                 )
+                queues += [ready] if ready else []
         while queues and len(claimed) < free_lanes:
             queues = [queue for queue in queues if queue]
             for queue in queues:
@@ -171,7 +184,9 @@ def looks_first(delivery: Delivery) -> bool:
     return retried and delivery.sends > 0 and bool(delivery.marker)
 
 
-def claim_of(delivery: Delivery, token: str, provider: Provider, mapping: MemberMapping | None) -> Claim:
+def claim_of(
+    delivery: Delivery, token: str, provider: Provider, mapping: MemberMapping | None, now: datetime
+) -> Claim:
     """Return the claim a lane works on."""
     return Claim(
         delivery_id=delivery.pk,
@@ -192,6 +207,7 @@ def claim_of(delivery: Delivery, token: str, provider: Provider, mapping: Member
         board_id=delivery.link.board_id,
         author_member_id=mapping.member_id if mapping else "",
         author_name=mapping.member_name if mapping else delivery.created_by_name,
+        snapshot_stale=delivery.link.updated_at < now - SNAPSHOT_FRESH,
         claimed_at=time.monotonic(),
         provider=provider,
     )

@@ -14,6 +14,8 @@ from psa.database import database_now
 from psa.exceptions import InvalidInputError
 from psa.models import Connection, Delivery, MemberMapping, TicketLink, WorkUnit
 from psa.models.delivery import API_MEMBER, OPEN_STATES, DeliveryKind, HeldBy
+from psa.outbox.kick import lane_kick
+from psa.outbox.lanes import lane_lock
 from psa.outbox.text import marker_new, text_clean, text_hash, text_split
 from psa.providers.base import Provider
 from psa.types import Actor, Capability, NoteKind, NotePart, RecordType, StatusPart
@@ -105,6 +107,7 @@ def enqueue(
     The UPDATE of `next_seq` locks the link: places in a lane are taken one after the other on every database.
     """
     with transaction.atomic():
+        link = lane_enter(link.pk)
         TicketLink.objects.filter(pk=link.pk).update(next_seq=F("next_seq") + len(drafts))
         first = TicketLink.objects.values_list("next_seq", flat=True).get(pk=link.pk) - len(drafts)
         waits = (
@@ -137,7 +140,17 @@ def enqueue(
             for place, draft in enumerate(drafts)
         ]
         Delivery.objects.bulk_create(rows)
+        lane_kick(link.pk)
     return unit
+
+
+def lane_enter(link_id: int) -> TicketLink:
+    """Lock and return the lane that deliveries to a ticket take, its parent's once it was merged."""
+    link = TicketLink.objects.lane(link_id)
+    lane_lock(link.pk)
+    # Merged while we waited for the lock: the lane is another one now.
+    again = TicketLink.objects.lane(link.pk)
+    return link if again.pk == link.pk else lane_enter(again.pk)
 
 
 def _member_name(connection: Connection, actor: Actor) -> str:

@@ -17,6 +17,7 @@ from psa.models.delivery import DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import health
 from psa.outbox.claim import Claim
 from psa.outbox.lanes import hold_rest, lane_promote, unit_refresh
+from psa.outbox.merge import lane_follow, snapshot
 from psa.outbox.outcome import POISON, Next, Outcome, backoff_s
 from psa.outbox.recheck import duplicate_problem
 from psa.outbox.text import printable
@@ -44,10 +45,14 @@ def finish(rows: Iterable[Finished], now: datetime) -> None:
     with transaction.atomic():
         units: set[int] = set()
         for row in rows:
-            if _release(row.claim):
-                _write(row, now)
-                units.add(row.claim.unit_id)
-                lane_promote(row.claim.link_id, now, row.claim.delivery_id)
+            if not _release(row.claim):
+                continue
+            _write(row, now)
+            units.add(row.claim.unit_id)
+            lane_promote(row.claim.link_id, now, row.claim.delivery_id)
+            if row.outcome.next is Next.FOLLOW and row.outcome.ticket is not None:
+                link = TicketLink.objects.get(pk=row.claim.link_id)
+                lane_follow(link, row.outcome.ticket, now)
         for unit_id in units:
             unit_refresh(unit_id)
 
@@ -81,6 +86,9 @@ def _write(row: Finished, now: datetime) -> None:
         return
     changed = _apply(delivery, row, now)
     delivery.save(update_fields=[*changed, "state", "due_at", "problem"])
+    if outcome.ticket is not None and outcome.next is not Next.FOLLOW:
+        # updated_at tells when the ticket was last read; an UPDATE does not set it by itself.
+        TicketLink.objects.filter(pk=claim.link_id).update(**snapshot(outcome.ticket), updated_at=now)
     health.note(delivery.connection, outcome, now)
     health.endpoint_remember(delivery.connection, claim.provider.endpoint)
     if delivery.state == DeliveryState.DEAD:
@@ -132,6 +140,8 @@ def _apply(delivery: Delivery, row: Finished, now: datetime) -> list[str]:
         )
         wait = outcome.wait_s if outcome.wait_s is not None else health.wait_s(delivery.connection, _jitter())
         _again(delivery, state, now, wait)
+    elif following is Next.FOLLOW:
+        delivery.state, delivery.due_at, delivery.problem = DeliveryState.READY, now, None
     elif following is Next.HOLD:
         delivery.attempts += 1
         delivery.state, delivery.held_by, delivery.held_since = DeliveryState.READY, HeldBy.PERMISSION, now

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from psa.exceptions import PsaError
+from psa.conf import psa_settings
+from psa.exceptions import AuthenticationFailedError, PsaError
 from psa.models import Connection, Delivery
 from psa.models.connection import ConnectionState
 from psa.models.delivery import DeliveryState, HeldBy
@@ -16,11 +18,12 @@ from psa.outbox.outcome import Health, Outcome, outcome_of
 from psa.signals import connection_changed
 from psa.types import Endpoint, Feature, FeatureStatus, ProbeResult
 
-PROBE_EVERY = timedelta(seconds=60)
-"""How often a degraded connection is tried."""
-BROKEN_PROBE_EVERY = timedelta(minutes=15)
+SLOW_PROBE_EVERY = timedelta(minutes=15)
+"""How often a PSA is asked whether what only a person can mend was mended: keys, rows of the role."""
 KEYS_CONFIRM = timedelta(seconds=60)
 """Two refusals of the keys this far apart break a connection: one alone happens during a PSA's upgrade."""
+UPGRADE_MAX = timedelta(hours=1)
+"""A cloud says the same of wrong keys as of an API that has moved. What lasts longer than this is the keys."""
 BREAKER_AFTER = 5
 """Connect failures in a row, over all workers, after which only a probe tries."""
 SEEN_EVERY = timedelta(seconds=10)
@@ -37,6 +40,14 @@ FEATURE_OF_KIND = {
 def wait_s(connection: Connection, jitter: float) -> float:
     """Return the wait after a failed connect: 2, 4, 8 … at most 60 seconds, plus up to half by jitter."""
     return min(2.0 ** min(connection.failures + 1, 6), 60.0) * (1 + jitter / 2)
+
+
+def next_probe(state: str, now: datetime, *, first: bool = False) -> dict[str, datetime | None]:
+    """Return when a connection is probed next, and until when its breaker is open, as column values."""
+    if state != ConnectionState.DEGRADED:
+        return {"next_probe_at": now + SLOW_PROBE_EVERY, "open_until": None}
+    at = now + timedelta(seconds=psa_settings().PROBE_EVERY_S) / (4 if first else 1)
+    return {"next_probe_at": at, "open_until": at}
 
 
 def note(connection: Connection, outcome: Outcome, now: datetime) -> None:
@@ -58,7 +69,7 @@ def note(connection: Connection, outcome: Outcome, now: datetime) -> None:
     elif outcome.health is Health.KEYS:
         _keys_refused(connection, now, outcome.text)
     if outcome.code == "psa-permission":
-        _permission_missing(connection, outcome)
+        _permission_missing(connection, outcome, now)
 
 
 def endpoint_remember(connection: Connection, endpoint: Endpoint | None) -> None:
@@ -95,7 +106,10 @@ def degrade(connection: Connection, now: datetime, code: str, text: str) -> None
     changed = Connection.objects.filter(
         pk=connection.pk, state__in=(ConnectionState.CONNECTED, ConnectionState.UNVERIFIED)
     ).update(
-        state=ConnectionState.DEGRADED, state_since=now, problem=problem, next_probe_at=now + PROBE_EVERY / 4
+        state=ConnectionState.DEGRADED,
+        state_since=now,
+        problem=problem,
+        **next_probe(ConnectionState.DEGRADED, now, first=True),
     )
     _tell(connection, bool(changed))
 
@@ -117,18 +131,59 @@ def break_connection(connection: Connection, now: datetime, text: str, code: str
             state=ConnectionState.BROKEN,
             state_since=now,
             problem={"code": code, "text": text, "remedy": "Replace the API key of this connection."},
-            next_probe_at=now + BROKEN_PROBE_EVERY,
+            **next_probe(ConnectionState.BROKEN, now),
         )
     )
     _tell(connection, bool(changed))
 
 
-def _permission_missing(connection: Connection, outcome: Outcome) -> None:
+def _permission_missing(connection: Connection, outcome: Outcome, now: datetime) -> None:
     features = [row for row in connection.features if row.get("feature") != outcome.feature]
     features.append(
-        {"feature": outcome.feature, "status": FeatureStatus.DENIED.value, "grant": outcome.grant}
+        {
+            "feature": outcome.feature,
+            "status": FeatureStatus.DENIED.value,
+            "grant": outcome.grant,
+            "refused": True,
+        }
     )
-    Connection.objects.filter(pk=connection.pk).update(features=features)
+    row = Connection.objects.filter(pk=connection.pk)
+    row.update(features=features)
+    row.filter(next_probe_at=None).update(next_probe_at=now + SLOW_PROBE_EVERY)
+
+
+def grant_missing(connection: Connection, kind: str) -> str | None:
+    """Return the grant without which a write of this kind was refused, None when it may be tried.
+
+    Only a refusal counts. What a probe reads of the security role is not always how the PSA decides.
+    """
+    feature = FEATURE_OF_KIND.get(kind)
+    for row in connection.features:
+        if feature and row.get("feature") == feature.value and row.get("refused"):
+            return str(row.get("grant") or "")
+    return None
+
+
+def refusal_forget(connection_id: int, kind: str) -> None:
+    """Let the next write of this kind ask the PSA again, because a person says that it is allowed now."""
+    connection = Connection.objects.get(pk=connection_id)
+    features = [
+        {name: value for name, value in row.items() if name != "refused"}
+        if row.get("feature") == FEATURE_OF_KIND.get(kind)
+        else row
+        for row in connection.features
+    ]
+    if features != connection.features:
+        Connection.objects.filter(pk=connection_id).update(features=features)
+
+
+def permission_problem(grant: str) -> dict[str, str]:
+    """Return what a person reads of a delivery that waits for a permission."""
+    return {
+        "code": "psa-permission",
+        "text": "The API member's security role does not allow this yet.",
+        "remedy": f"Grant the API member {grant}." if grant else "Ask the PSA's admin for the permission.",
+    }
 
 
 def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResult, now: datetime) -> None:
@@ -156,7 +211,7 @@ def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResul
             return
         row = Connection.objects.filter(pk=connection.pk)
         changed = row.exclude(state__in=(ConnectionState.DISABLED, ConnectionState.CONNECTED)).update(
-            state=ConnectionState.CONNECTED, state_since=now, problem=None, next_probe_at=None
+            state=ConnectionState.CONNECTED, state_since=now, problem=None
         )
         granted = [
             kind
@@ -171,6 +226,8 @@ def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResul
             connection=connection, held_by=HeldBy.PERMISSION, kind__in=granted, state=DeliveryState.READY
         )
         holds_release(held, now)
+        waits = Delivery.objects.filter(connection=connection, held_by=HeldBy.PERMISSION).exists()
+        row.update(next_probe_at=now + SLOW_PROBE_EVERY if waits else None)
         if changed and connection.state_since is not None:
             # What waited for the connection grew no older by it.
             waited_s = int((now - connection.state_since).total_seconds())
@@ -197,26 +254,45 @@ def holds_release(held: QuerySet[Delivery], now: datetime) -> None:
             lane_recompute(link_id, now)
 
 
-def probe_failed(connection: Connection, exc: PsaError, now: datetime) -> None:
-    """Store a failed probe: which state it means, in words, and when to try again."""
+def probe_failed(connection: Connection, exc: PsaError, now: datetime, *, asked: bool = False) -> None:
+    """Store a failed probe: which state it means, in words, and when to try again.
+
+    asked is True when a person pressed Test: what the PSA says of the keys is then shown at once. A worker's
+    probe breaks a connection only at the second refusal.
+    """
     outcome = outcome_of(exc, sent=False)
     row = _as_probed(connection)
-    if not row.exists():
+    present = row.first()
+    if present is None:
+        return
+    if outcome.health is Health.MOVED and _lasts(present, exc, now):
+        outcome = replace(outcome, health=Health.KEYS, code="keys-refused")
+    first_refusal = present.auth_failed_at is None and present.state != ConnectionState.BROKEN
+    if outcome.health is Health.KEYS and outcome.code == "keys-refused" and first_refusal and not asked:
+        degrade(connection, now, outcome.code, outcome.text)
+        row.update(last_checked_at=now, auth_failed_at=now, next_probe_at=now + KEYS_CONFIRM)
         return
     if outcome.health is Health.KEYS:
         break_connection(connection, now, outcome.text, outcome.code)
     else:
         degrade(connection, now, outcome.code, outcome.text)
     row.update(last_checked_at=now)
-    wait = BROKEN_PROBE_EVERY if outcome.health is Health.KEYS else PROBE_EVERY
+    following = ConnectionState.BROKEN if outcome.health is Health.KEYS else ConnectionState.DEGRADED
     row.filter(state__in=(ConnectionState.DEGRADED, ConnectionState.BROKEN)).update(
-        next_probe_at=now + wait,
+        **next_probe(following, now),
         problem={
             "code": outcome.code,
             "text": outcome.text,
             "remedy": outcome.remedy or "It is tried again by itself; replace the API key if it was changed.",
         },
     )
+
+
+def _lasts(connection: Connection, exc: PsaError, now: datetime) -> bool:
+    """True when a PSA has denied knowing these keys for longer than an upgrade takes."""
+    doubted = isinstance(exc, AuthenticationFailedError) and connection.state == ConnectionState.DEGRADED
+    since = connection.state_since
+    return doubted and since is not None and now - since >= UPGRADE_MAX
 
 
 def _tell(connection: Connection, changed: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from psa.conf import psa_settings
 from psa.exceptions import InvalidStatusError, NotFoundError, ProviderError
@@ -16,30 +17,72 @@ from psa.types import NoteDraft, NoteKind, RecordType, Status, Ticket
 
 log = logging.getLogger("psa.outbox")
 
+MERGES_MAX = 5
+"""How far a chain of merged tickets is followed."""
+
 
 def attempt(claim: Claim) -> Outcome:
     """Send or look up one delivery and return what came of it. Never raises."""
-    current = psa_settings()
-    if claim.lease_left_s() < current.CONNECT_TIMEOUT_S + current.CALL_DEADLINE_S:
-        return Outcome(Next.WAIT, "lease-too-short", "The worker was held up; nothing was sent.", wait_s=0.0)
+    if too_short := _lease_too_short(claim):
+        return too_short
     with trace_writes() as trace:
         try:
-            if claim.look:
-                return look(claim)
-            if claim.kind in NOTE_KINDS:
-                return _send_note(claim)
-            if claim.kind == DeliveryKind.STATUS:
-                return _send_status(claim)
-            return Outcome(Next.DEAD, "unsupported", f"A delivery of kind {claim.kind} cannot be sent yet.")
+            outcome = _attempt(claim)
         except NotFoundError as exc:
-            return _not_found(claim, exc)
+            outcome = _not_found(claim, exc)
         except Exception as exc:
             if not isinstance(exc, ProviderError):
                 log.exception("delivery %s failed unexpectedly", claim.delivery_id)
-            return outcome_of(exc, sent=trace.sent and not claim.look)
+            outcome = outcome_of(exc, sent=trace.sent and not claim.look)
+    return replace(
+        outcome,
+        request_id=outcome.request_id or trace.request_id,
+        http_status=outcome.http_status or trace.http_status,
+    )
+
+
+def _attempt(claim: Claim) -> Outcome:
+    if claim.look:
+        return look(claim)
+    if claim.kind in NOTE_KINDS:
+        return _send_note(claim)
+    if claim.kind == DeliveryKind.STATUS:
+        # Several calls, one deadline: the lease is as long as one.
+        with claim.provider.http.one_deadline():
+            return _send_status(claim)
+    return Outcome(Next.DEAD, "unsupported", f"A delivery of kind {claim.kind} cannot be sent yet.")
+
+
+def _lease_too_short(claim: Claim, ticket: Ticket | None = None) -> Outcome | None:
+    """Return why nothing may be sent any more: a call begun now could outlive the lease."""
+    current = psa_settings()
+    if claim.lease_left_s() >= current.CONNECT_TIMEOUT_S + current.CALL_DEADLINE_S:
+        return None
+    text = "The worker was held up; nothing was sent."
+    return Outcome(Next.WAIT, "lease-too-short", text, wait_s=0.0, ticket=ticket)
+
+
+def _merged(claim: Claim, ticket: Ticket) -> Outcome | None:
+    """Return what leads to the ticket this one was merged into, over several merges; None if it was not."""
+    parent = ticket
+    for _ in range(MERGES_MAX):
+        if not parent.merged_into:
+            break
+        parent = claim.provider.ticket_get(parent.merged_into, ticket.record_type)
+    if parent is ticket:
+        return None
+    text = f"Ticket {ticket.id} was merged into ticket {parent.id}; what waited for it goes there."
+    return Outcome(Next.FOLLOW, "ticket-merged", text, health=Health.GOOD, ticket=parent)
 
 
 def _send_note(claim: Claim) -> Outcome:
+    ticket = None
+    if claim.snapshot_stale:
+        ticket = claim.provider.ticket_get(claim.ticket_id, RecordType(claim.record_type))
+        if merged := _merged(claim, ticket):
+            return merged
+        if too_short := _lease_too_short(claim, ticket):
+            return too_short
     text = note_text(
         claim.payload["text"],
         part=claim.part,
@@ -64,6 +107,7 @@ def _send_note(claim: Claim) -> Outcome:
         external_id=note.id,
         author_name=claim.author_name if claim.author_member_id else API_MEMBER,
         author_kind="member" if claim.author_member_id else "api_member",
+        ticket=ticket,
     )
 
 
@@ -87,6 +131,8 @@ def status_named(statuses: list[Status], wanted: str) -> Status:
 def _send_status(claim: Claim) -> Outcome:
     record_type = RecordType(claim.record_type)
     ticket = claim.provider.ticket_get(claim.ticket_id, record_type)
+    if merged := _merged(claim, ticket):
+        return merged
     if ticket.status is not None and claim.payload["status"] in (ticket.status.name, ticket.status.id):
         return _status_delivered(claim, ticket, sent=False)
     refusal = _needs_person(claim, ticket)
@@ -96,16 +142,6 @@ def _send_status(claim: Claim) -> Outcome:
     seen = claim.provider.status_set(
         claim.ticket_id, record_type, wanted.id, notify=bool(claim.payload.get("notify"))
     )
-    if ticket.status is not None and seen.status == ticket.status and seen.status.id != wanted.id:
-        return Outcome(
-            Next.DEAD,
-            "status-unchanged",
-            f"The PSA answered but left the status at {ticket.status.name}.",
-            "Often the API member may not close tickets; check its security role, then retry.",
-            Health.GOOD,
-            sent=True,
-            status_seen=ticket.status.name,
-        )
     return _status_delivered(claim, seen, sent=True, wanted=wanted)
 
 

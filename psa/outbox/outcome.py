@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from psa import exceptions as errors
 from psa.redact import redact_text
+from psa.types import Ticket
 
 
 class Next(StrEnum):
@@ -23,6 +24,8 @@ class Next(StrEnum):
     """A person has to decide."""
     HOLD = "hold"
     """A permission is missing."""
+    FOLLOW = "follow"
+    """Nothing was done: the ticket was merged, and what waits in its lane follows it to its parent."""
 
 
 class Health(StrEnum):
@@ -59,6 +62,8 @@ class Outcome:
     author_name: str = ""
     author_kind: str = ""
     status_seen: str = ""
+    ticket: Ticket | None = None
+    """The ticket as it was read on the way: for the snapshot, and for FOLLOW the parent."""
     doubles: int = 0
     """How many notes carry our marker, beyond one."""
     wait_s: float | None = None
@@ -82,6 +87,7 @@ _RULES: tuple[tuple[type[errors.PsaError], Next, str, Health], ...] = (
     (errors.ClientIdRefusedError, Next.WAIT, "client-id-refused", Health.CLIENT_ID),
     (errors.PermissionDeniedError, Next.HOLD, "psa-permission", Health.GOOD),
     (errors.NotFoundError, Next.DEAD, "ticket-gone", Health.GOOD),
+    (errors.StatusUnchangedError, Next.DEAD, "status-unchanged", Health.GOOD),
     (errors.RejectedError, Next.DEAD, "psa-refused", Health.GOOD),
     (errors.UnsupportedOperationError, Next.DEAD, "unsupported", Health.NEUTRAL),
     (errors.CredentialsUnreadableError, Next.WAIT, "credentials-unreadable", Health.KEYS),
@@ -106,6 +112,9 @@ def outcome_of(exc: Exception, *, sent: bool) -> Outcome:
         text = f"Something unexpected went wrong on our side ({type(exc).__name__})."
     if isinstance(exc, errors.OutcomeUnknownError) and exc.moved:
         health = Health.MOVED
+    if isinstance(exc, errors.AuthenticationFailedError) and exc.status == 404:
+        # A cloud answers wrong keys like an API that is not there, and an API that is not there like that.
+        code, health = "moved", Health.MOVED
     evidence = getattr(exc, "vendor_text", "") or (str(exc) if code == POISON else "")
     return Outcome(
         next=following,
@@ -117,6 +126,7 @@ def outcome_of(exc: Exception, *, sent: bool) -> Outcome:
         wait_s=getattr(exc, "retry_after_s", None),
         http_status=getattr(exc, "status", None),
         request_id=getattr(exc, "request_id", ""),
+        status_seen=getattr(exc, "kept", ""),
         feature=getattr(exc, "feature", ""),
         grant=getattr(exc, "grant", ""),
         vendor_text=redact_text(evidence)[:1000],
@@ -130,6 +140,8 @@ def _remedy(exc: Exception) -> str:
         )
     if isinstance(exc, errors.InvalidStatusError) and exc.valid_names:
         return f"Choose one of: {', '.join(exc.valid_names)}."
+    if isinstance(exc, errors.StatusUnchangedError):
+        return "Often the API member may not close tickets; check its security role, then retry."
     if isinstance(exc, errors.NotFoundError):
         return "Check that the ticket exists and that its board is not hidden from the API member."
     if isinstance(exc, errors.RejectedError):

@@ -6,15 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from psa.exceptions import PsaError
-from psa.models import Delivery
+from psa.models import Connection, Delivery
 from psa.models.delivery import DeliveryState
+from psa.outbox.claim import flowing
 from psa.providers.base import Provider
 from psa.types import NoteKind, RecordType
 
 AGAIN_AFTER = timedelta(minutes=5)
 """When the look is repeated if the ticket could not be read."""
-AT_ONCE = 4
-"""Rechecks one worker takes in one sweep; they never crowd out deliveries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,25 @@ def duplicate_problem(times: int) -> dict[str, str]:
     }
 
 
-def rechecks_claim(now: datetime) -> list[Delivery]:
-    """Return deliveries whose second look is due, each claimed by one conditional UPDATE."""
-    due = Delivery.objects.filter(recheck_at__lte=now).select_related("link", "connection")[:AT_ONCE]
+def rechecks_claim(now: datetime, at_most: int) -> list[Delivery]:
+    """Return up to at_most deliveries whose second look is due, each claimed by one conditional UPDATE.
+
+    Only of connections that flow: a sick one is not asked, and tells nothing anyway.
+    """
+    found = Delivery.objects.filter(
+        recheck_at__lte=now, connection__in=Connection.objects.filter(flowing(now))
+    )
+    due = found.select_related("link", "connection")[: max(at_most, 0)]
     return [
         row
         for row in due
         if Delivery.objects.filter(pk=row.pk, recheck_at=row.recheck_at).update(recheck_at=now + AGAIN_AFTER)
     ]
+
+
+def recheck_of(row: Delivery, provider: Provider) -> Recheck:
+    """Return the job that looks for a delivery once more; row has its link joined."""
+    return Recheck(row.pk, row.link.ticket_id, row.link.record_type, row.marker, row.kind, provider)
 
 
 def recheck(job: Recheck) -> Rechecked:

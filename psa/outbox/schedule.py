@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 from psa.conf import psa_settings
 from psa.exceptions import PsaError
@@ -21,6 +21,8 @@ from psa.types import Endpoint, ProbeResult
 HEARTBEAT = "worker-heartbeat"
 HEARTBEAT_EVERY_S = 10.0
 SWEEP_EVERY_S = 1.0
+JOBS_EVERY_S = 2.0
+"""How often a worker asks whether a periodic job is due."""
 
 
 def heartbeat(now: datetime) -> None:
@@ -85,16 +87,13 @@ class Probed:
     error: PsaError | None
 
 
-def probes_claim(now: datetime) -> list[Connection]:
-    """Return sick connections whose probe is due, each claimed by one conditional UPDATE."""
-    due = Connection.objects.live().filter(
-        Q(next_probe_at__lte=now), state__in=(ConnectionState.DEGRADED, ConnectionState.BROKEN)
-    )
+def probes_claim(now: datetime, at_most: int) -> list[Connection]:
+    """Return up to at_most connections whose probe is due, each claimed by one conditional UPDATE."""
+    due = Connection.objects.live().filter(next_probe_at__lte=now).exclude(state=ConnectionState.DISABLED)
     claimed = []
-    for connection in due[:4]:
-        wait = health.BROKEN_PROBE_EVERY if connection.state == ConnectionState.BROKEN else health.PROBE_EVERY
+    for connection in due[: max(at_most, 0)]:
         taken = Connection.objects.filter(pk=connection.pk, next_probe_at=connection.next_probe_at).update(
-            next_probe_at=now + wait
+            **health.next_probe(connection.state, now)
         )
         if taken:
             claimed.append(connection)

@@ -5,34 +5,28 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db import connection as database
-from django.utils import timezone
 
 from psa.conf import psa_settings
 from psa.database import database_now
-from psa.exceptions import CredentialsUnreadableError
-from psa.models import Connection, Delivery, TicketLink
-from psa.models.delivery import DeliveryState, HeldBy
-from psa.outbox import health, schedule
-from psa.outbox.claim import Claim, claim_due, claim_of, looks_first, members_for
+from psa.outbox import schedule
+from psa.outbox.claim import Claim
+from psa.outbox.dispatch import claims_take, side_jobs, work
 from psa.outbox.finish import Finished, finish
-from psa.outbox.lane import attempt
-from psa.outbox.lanes import lanes_mend
-from psa.outbox.outcome import Next, Outcome
-from psa.outbox.recheck import Recheck, Rechecked, recheck, recheck_finish, rechecks_claim
-from psa.provider_pool import provider_for
-from psa.providers.base import Provider
-from psa.providers.registry import UnknownProviderError
+from psa.outbox.jobs import jobs_run
+from psa.outbox.pace import Pace
+from psa.outbox.recheck import Recheck, Rechecked, recheck, recheck_finish
 
 log = logging.getLogger("psa.outbox")
 
 DATABASE_PAUSE_S = 1.0
 """Wait after the database could not be used (locked, full, restarting) before the dispatcher tries again."""
+SIDE_LANES = 4
+"""Lanes beside those of deliveries, for probes of sick connections and second looks."""
 
 
 class Worker:
@@ -43,9 +37,12 @@ class Worker:
 
     def __init__(self, lanes: int | None = None) -> None:
         self._lanes = lanes or psa_settings().WORKER_LANES
-        self._pool = ThreadPoolExecutor(self._lanes, thread_name_prefix="psa-lane")
-        self._done: queue.SimpleQueue[Finished | schedule.Probed | Rechecked] = queue.SimpleQueue()
-        self._busy = 0
+        self._pace = Pace(self._lanes)
+        # Twice as many threads as lanes: calls that hang are not counted, see Pace.
+        self._pool = ThreadPoolExecutor(2 * self._lanes, thread_name_prefix="psa-lane")
+        self._side_pool = ThreadPoolExecutor(SIDE_LANES, thread_name_prefix="psa-side")
+        self._side_busy = 0
+        self._done: queue.SimpleQueue[Finished | schedule.Probed | Rechecked | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._unwritten: list[Finished] = []
         self._sweep = schedule.Every(schedule.SWEEP_EVERY_S)
@@ -56,42 +53,59 @@ class Worker:
         self._stop.set()
 
     def run(self, *, once: bool = False) -> None:
-        """Work until stopped; with once, until nothing is due any more."""
+        """Work until stopped; with once, do the periodic jobs, then work until nothing is due."""
+        side = None if once else threading.Thread(target=self._run_jobs, name="psa-jobs", daemon=True)
+        if side:
+            side.start()
+        else:
+            self._guarded(lambda: jobs_run(database_now()))
         try:
             while not self._stop.is_set():
                 claimed = self._cycle()
-                if once and not claimed and not self._busy and not self._unwritten:
+                if once and not claimed and not self._working():
                     return
-                self._wait(0.0 if claimed and self._busy < self._lanes else psa_settings().WORKER_POLL_S)
-            while self._busy or self._unwritten:
+                self._wait(0.0 if claimed and self._pace.free() > 0 else psa_settings().WORKER_POLL_S)
+            while self._working():
                 self._wait(psa_settings().WORKER_POLL_S)
                 self._guarded(self._write_down)
         finally:
+            self._stop.set()
             self._pool.shutdown(wait=True)
+            self._side_pool.shutdown(wait=True)
+            if side:
+                side.join()
+
+    def _working(self) -> bool:
+        return bool(len(self._pace) or self._side_busy or self._unwritten)
+
+    def _run_jobs(self) -> None:
+        """Run periodic jobs in a thread of their own: a long one must not hold up deliveries."""
+        while not self._stop.is_set():
+            self._guarded(lambda: jobs_run(database_now()))
+            self._stop.wait(schedule.JOBS_EVERY_S)
+        database.close()
 
     def _cycle(self) -> int:
         claimed = 0
 
-        def work() -> None:
+        def cycle() -> None:
             nonlocal claimed
             self._write_down()
             if self._sweep.due():
                 self._maintain()
             if self._beat.due():
                 schedule.heartbeat(database_now())
-                schedule.mapping_held_release(database_now())
-                lanes_mend(database_now())
             claimed = self._claim()
 
-        self._guarded(work)
+        self._guarded(cycle)
         return claimed
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, step: Callable[[], object]) -> None:
         """Run a piece of database work; when the database cannot be used, say so and wait."""
         try:
-            work()
+            step()
         except DatabaseError as exc:
-            log.error("the database cannot be used (%s); trying again", type(exc).__name__)
+            log.error("the database cannot be used (%s: %s); trying again", type(exc).__name__, exc)
             # The next use opens a new one: a restarted server leaves a socket that never works again.
             database.close()
             self._stop.wait(DATABASE_PAUSE_S)
@@ -109,13 +123,15 @@ class Worker:
             except queue.Empty:
                 return
 
-    def _collect(self, found: Finished | schedule.Probed | Rechecked) -> None:
-        self._busy -= 1
+    def _collect(self, found: Finished | schedule.Probed | Rechecked | None) -> None:
         if isinstance(found, Finished):
+            self._pace.ended(found.claim.token)
             self._unwritten.append(found)
-        elif isinstance(found, Rechecked):
+            return
+        self._side_busy -= 1
+        if isinstance(found, Rechecked):
             self._guarded(lambda: recheck_finish(found))
-        else:
+        elif found is not None:
             self._guarded(lambda: schedule.probe_finish(found, database_now()))
 
     def _write_down(self) -> None:
@@ -144,96 +160,29 @@ class Worker:
     def _maintain(self) -> None:
         now = database_now()
         schedule.leases_expire(now)
-        for connection in schedule.probes_claim(now):
-            provider = self._provider(connection)
-            if provider is not None:
-                self._busy += 1
-                self._pool.submit(self._probe, schedule.ProbeJob(connection, provider))
+        if self._stop.is_set():
+            return
+        for job in side_jobs(now, SIDE_LANES - self._side_busy):
+            self._side_busy += 1
+            self._side_pool.submit(self._side, job)
 
-        for row in rechecks_claim(now):
-            provider = self._provider(row.connection)
-            if provider is not None:
-                job = Recheck(
-                    row.pk, row.link.ticket_id, row.link.record_type, row.marker, row.kind, provider
-                )
-                self._busy += 1
-                self._pool.submit(self._recheck, job)
-
-    def _recheck(self, job: Recheck) -> None:
-        self._done.put(recheck(job))
-
-    def _probe(self, job: schedule.ProbeJob) -> None:
-        self._done.put(schedule.probe(job))
+    def _side(self, job: schedule.ProbeJob | Recheck) -> None:
+        found: schedule.Probed | Rechecked | None = None
+        try:
+            found = recheck(job) if isinstance(job, Recheck) else schedule.probe(job)
+        except Exception:
+            log.exception("a probe or second look failed unexpectedly; it is repeated at its next turn")
+        self._done.put(found)
 
     def _claim(self) -> int:
-        free = self._lanes - self._busy
+        free = self._pace.free()
         if free <= 0 or self._stop.is_set():
             return 0
-        taken = claim_due(database_now(), free)
-        if not taken:
-            return 0
-        members = members_for([delivery for delivery, _token in taken])
-        hold_unmapped = psa_settings().UNMAPPED_AUTHOR == "hold"
-        for delivery, token in taken:
-            provider = self._provider(delivery.connection)
-            mapping = members.get((delivery.connection_id, delivery.created_by_id or 0))
-            if provider is None:
-                _give_back(delivery, token)
-                continue
-            looked_up = delivery.state == DeliveryState.UNKNOWN or looks_first(delivery)
-            if hold_unmapped and delivery.is_note and mapping is None and not looked_up:
-                _give_back(delivery, token, held_by=HeldBy.MAPPING)
-                continue
-            self._busy += 1
-            self._pool.submit(self._attempt, claim_of(delivery, token, provider, mapping))
-        return len(taken)
+        claims = claims_take(database_now(), free, rooms=self._pace.room)
+        for claim in claims:
+            self._pace.started(claim.token, claim.connection_id)
+            self._pool.submit(self._lane, claim)
+        return len(claims)
 
-    def _attempt(self, claim: Claim) -> None:
-        started_at = timezone.now()
-        started = time.monotonic()
-        try:
-            outcome = attempt(claim)
-        except BaseException as exc:
-            # Only a programming error gets here; the lane must still be given back, and the write looked up.
-            self._done.put(
-                Finished(claim, Outcome(Next.UNKNOWN, "lane-crashed", str(exc)[:200]), started_at, 0)
-            )
-            raise
-        duration_ms = round((time.monotonic() - started) * 1000)
-        log.info(
-            "attempt delivery=%s kind=%s look=%s outcome=%s next=%s ms=%d request=%s",
-            claim.delivery_id,
-            claim.kind,
-            claim.look,
-            outcome.code,
-            outcome.next,
-            duration_ms,
-            outcome.request_id,
-        )
-        self._done.put(Finished(claim, outcome, started_at, duration_ms))
-
-    def _provider(self, connection: Connection) -> Provider | None:
-        """Return the open provider, or None after marking a connection whose credentials cannot be read."""
-        try:
-            return provider_for(connection)
-        except (CredentialsUnreadableError, UnknownProviderError) as exc:
-            code = (
-                "credentials-unreadable"
-                if isinstance(exc, CredentialsUnreadableError)
-                else "unknown-provider"
-            )
-            health.break_connection(connection, database_now(), str(exc), code)
-            return None
-
-
-def _give_back(delivery: Delivery, token: str, held_by: HeldBy = HeldBy.NOTHING) -> None:
-    """Undo a claim whose delivery was not sent, and hold it if something is missing."""
-    freed = TicketLink.objects.filter(pk=delivery.link_id, lease_token=token).update(
-        lease_token="", lease_expires_at=None
-    )
-    if freed:
-        Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING).update(
-            state=DeliveryState.READY,
-            held_by=held_by,
-            held_since=database_now() if held_by else None,
-        )
+    def _lane(self, claim: Claim) -> None:
+        self._done.put(work(claim))

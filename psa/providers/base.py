@@ -196,6 +196,13 @@ class Provider(ABC):
         """
         raise UnsupportedOperationError(self.label, "note_find")
 
+    def note_remove(self, ticket_id: str, record_type: RecordType, note_id: str) -> None:
+        """Take a note off a ticket; one that is gone already is what was wanted.
+
+        Raises: as `note_add`, but never NotFoundError.
+        """
+        raise UnsupportedOperationError(self.label, "note_remove")
+
     # status -------------------------------------------------------------------------------------
 
     def statuses_for(self, ticket: Ticket) -> list[Status]:
@@ -212,7 +219,7 @@ class Provider(ABC):
         """Set a status and return the ticket as re-read: its status is the observed one.
 
         Raises: InvalidStatusError (`valid_names`: another board's status, or an inactive one);
-            otherwise as `note_add`.
+            StatusUnchangedError (its own answer still shows the old status); otherwise as `note_add`.
         """
         raise UnsupportedOperationError(self.label, "status_set")
 

@@ -29,7 +29,7 @@ from psa.providers.host_guard import DEFAULT_PORTS, HostGuard
 from psa.providers.retry import read_repeat_after_s, retry_after_seconds
 from psa.providers.transport import Call, GuardedAdapter, call_scope
 from psa.providers.transport_errors import TRANSPORT_FAILURES, BodyTooLargeError, CallFacts, error_for
-from psa.providers.write_trace import WriteTrace, mark_write_sent, trace_writes
+from psa.providers.write_trace import WriteTrace, mark_call, mark_write_sent, trace_writes
 from psa.redact import redact_text
 
 __all__ = ["USER_AGENT", "Answer", "HttpClient", "WriteTrace", "mark_write_sent", "trace_writes"]
@@ -272,6 +272,7 @@ class HttpClient:
                 failure, cause = error_for(exc, call, context), exc
         if failure is not None:
             failure.__cause__ = cause
+        mark_call(context.request_id, answer.status if answer else None, write=context.write)
         _log(context, answer, failure, time.monotonic() - started)
         return answer, failure
 

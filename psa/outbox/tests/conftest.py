@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from psa import services
-from psa.models import Connection, Delivery, TicketLink
+from psa.models import Connection, Delivery, PeriodicJob, TicketLink
 from psa.outbox.worker import Worker
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.types import Actor, NoteKind, NotePart, Scope
@@ -104,8 +104,9 @@ def run() -> Callable[..., None]:
     """Run a worker until nothing is due; `later` first makes due whatever waits for another time."""
 
     def run(*, later: bool = False) -> None:
+        past = timezone.now() - timedelta(seconds=1)
+        PeriodicJob.objects.update(due_at=past)
         if later:
-            past = timezone.now() - timedelta(seconds=1)
             Delivery.objects.update(due_at=past)
             Connection.objects.update(not_before=None, open_until=None)
             Connection.objects.filter(next_probe_at__isnull=False).update(next_probe_at=past)
@@ -115,18 +116,26 @@ def run() -> Callable[..., None]:
 
 
 @pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the periodic jobs' thread of a worker away: only the test's own sees the test's transaction."""
+    monkeypatch.setattr(Worker, "_run_jobs", lambda _worker: None)
+
+
+@pytest.fixture
 def stored(sandbox: SandboxServer, ticket_id: str) -> Callable[[], list[dict[str, Any]]]:
     """Return the notes the sandbox stored on the ticket through its API, oldest first."""
     return lambda: notes_of(sandbox, ticket_id)
 
 
-def notes_of(sandbox: SandboxServer, ticket_id: str) -> list[dict[str, Any]]:
+def notes_of(
+    sandbox: SandboxServer, ticket_id: str, codebase: str = "v4_6_release"
+) -> list[dict[str, Any]]:
     """Return our notes on a ticket, read over the wire with the sandbox's own keys."""
     import requests
 
     keys = sandbox.credentials
     answer = requests.get(
-        f"{sandbox.url}/v4_6_release/apis/3.0/service/tickets/{ticket_id}/notes",
+        f"{sandbox.url}/{codebase}/apis/3.0/service/tickets/{ticket_id}/notes",
         params={"pageSize": "1000", "orderBy": "id"},
         auth=(f"{keys.company_id}+{keys.public_key}", keys.private_key),
         headers={"clientId": keys.client_id},

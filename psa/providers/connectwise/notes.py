@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from psa.exceptions import (
     MovedError,
+    NotFoundError,
     PermissionDeniedError,
     ProviderError,
     RejectedError,
@@ -83,6 +84,14 @@ class NoteOperations(ConnectWisePart):
         # No source says that `text` may be filtered here (`noteType` may not), and an empty answer decides
         # that a note is sent again. One more read makes sure.
         return ours(self._notes_newest_first(path, ticket_id, operation, 1, FIRST_LOOK_ROWS))
+
+    def note_remove(self, ticket_id: str, record_type: RecordType, note_id: str) -> None:
+        operation = at("note_remove", record_type)
+        path = ticket_path(ticket_id, record_type)
+        try:
+            self.api.call("DELETE", f"{path}/notes/{as_id(note_id)}", operation=operation, write=True)
+        except (NotFoundError, ValueError):
+            return
 
     def _notes_newest_first(
         self, path: str, ticket_id: str, operation: str, pages: int, rows: int

@@ -68,6 +68,7 @@ OPERATION_FEATURES: Mapping[str, Feature] = {
     "ticket_notes": Feature.TICKETS,
     "note_find": Feature.TICKETS,
     "note_add": Feature.NOTES,
+    "note_remove": Feature.NOTES,
     "statuses": Feature.LISTS,
     "status_set": Feature.STATUS,
     "members": Feature.MEMBERS,

@@ -40,6 +40,7 @@ class ConnectWiseProvider(TicketOperations, NoteOperations, LookupOperations):
             Capability.SERVICE_TICKETS,
             Capability.PROJECT_TICKETS,
             Capability.NOTES,
+            Capability.NOTE_REMOVAL,
             Capability.STATUS,
             Capability.MEMBERS,
             Capability.BOARDS,

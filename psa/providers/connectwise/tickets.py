@@ -10,6 +10,7 @@ from psa.exceptions import (
     NotFoundError,
     ProviderError,
     RejectedError,
+    StatusUnchangedError,
     UnavailableError,
 )
 from psa.providers.connectwise import mapping, sites
@@ -125,6 +126,13 @@ class TicketOperations(ConnectWisePart):
             except InvalidStatusError as exc:
                 exc.valid_names = tuple(names)
                 raise
+            kept = answered.status
+            if kept and before.status and kept.id == before.status.id != wanted.id:
+                raise StatusUnchangedError(
+                    f"ConnectWise answered but left the status at {kept.name}.",
+                    kept=kept.name,
+                    operation=operation,
+                )
             try:
                 return self._ticket_get(ticket_id, record_type, operation)
             except ProviderError:

@@ -57,6 +57,7 @@ class DummyProvider(Provider):
             Capability.SERVICE_TICKETS,
             Capability.PROJECT_TICKETS,
             Capability.NOTES,
+            Capability.NOTE_REMOVAL,
             Capability.STATUS,
             Capability.MEMBERS,
             Capability.BOARDS,
@@ -196,6 +197,11 @@ class DummyProvider(Provider):
         with self._reading("note_find"):
             notes = self.server.notes.get(self._place(ticket_id, record_type), [])
             return [n for n in notes if marker in n.text and n.kind is kind and not n.author_is_contact]
+
+    def note_remove(self, ticket_id: str, record_type: RecordType, note_id: str) -> None:
+        with self._writing("note_remove"):
+            notes = self.server.notes.get((record_type, str(ticket_id)), [])
+            notes[:] = [note for note in notes if note.id != str(note_id)]
 
     # status -------------------------------------------------------------------------------------
 

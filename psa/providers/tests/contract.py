@@ -277,6 +277,19 @@ class ProviderContract:
         assert find(world.tickets[place], place, marker, NoteKind.RESOLUTION) == []
         assert find(world.tickets[place], place, "RF-NEVERWAS", NoteKind.ANALYSIS) == []
 
+    @pytest.mark.parametrize("place", PLACES)
+    def test_a_removed_note_is_gone_and_the_others_stay(self, world: World, place: RecordType) -> None:
+        marker = f"RF-REMOVE{place.name[:2]}"
+        kept, extra = (
+            world.provider.note_add(world.tickets[place], place, draft(text=f"Twice.\nRef {marker}"))
+            for _ in range(2)
+        )
+        for _ in range(2):
+            # The second time it is gone already.
+            world.provider.note_remove(world.tickets[place], place, extra.id)
+        found = world.provider.note_find(world.tickets[place], place, marker, NoteKind.ANALYSIS)
+        assert [note.id for note in found] == [kept.id]
+
     def test_a_note_shows_the_member_who_wrote_it(self, world: World) -> None:
         place = RecordType.SERVICE
         author = next(m for m in world.provider.members() if m.id == world.author_id)

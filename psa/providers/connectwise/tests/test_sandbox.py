@@ -18,6 +18,7 @@ from psa.exceptions import (
     PermissionDeniedError,
     RateLimitedError,
     RejectedError,
+    StatusUnchangedError,
     UnavailableError,
 )
 from psa.providers.connectwise.provider import ConnectWiseProvider
@@ -209,7 +210,7 @@ def test_probe_with_one_wrong_credential(
     provider.close()
 
 
-def test_a_close_that_is_not_allowed_shows_as_the_old_status(
+def test_a_close_that_is_not_allowed_is_told_by_the_old_status(
     live: ConnectWiseProvider, sandbox: SandboxServer
 ) -> None:
     ticket = live.ticket_get(open_ticket(live), SERVICE)
@@ -217,10 +218,10 @@ def test_a_close_that_is_not_allowed_shows_as_the_old_status(
     sandbox.configure(
         security=[row("Service Tickets"), row("Table Setup"), row("Close Service Tickets", edit="None")]
     )
-    after = live.status_set(ticket.id, SERVICE, closed.id)
-    assert after.status is not None
+    with pytest.raises(StatusUnchangedError) as caught:
+        live.status_set(ticket.id, SERVICE, closed.id)
     assert ticket.status is not None
-    assert after.status.id == ticket.status.id
+    assert caught.value.kept == ticket.status.name
 
 
 def test_notes_are_read_without_time_entries_where_all_notes_are_refused(

@@ -1,0 +1,139 @@
+"""Owns the steps every engine repeats: take what is due, work on it over HTTP, and maintain the queue."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from psa.conf import psa_settings
+from psa.database import database_now
+from psa.exceptions import CredentialsUnreadableError
+from psa.models import Connection, Delivery, TicketLink
+from psa.models.delivery import DeliveryState, HeldBy
+from psa.outbox import health, schedule
+from psa.outbox.claim import Claim, Rooms, claim_due, claim_of, looks_first, members_for
+from psa.outbox.finish import Finished
+from psa.outbox.lane import attempt
+from psa.outbox.outcome import Next, Outcome
+from psa.outbox.recheck import Recheck, recheck_of, rechecks_claim
+from psa.provider_pool import provider_for
+from psa.providers.base import Provider
+from psa.providers.registry import UnknownProviderError
+
+log = logging.getLogger("psa.outbox")
+
+
+def claims_take(
+    now: datetime, free_lanes: int, *, rooms: Rooms | None = None, link_id: int | None = None
+) -> list[Claim]:
+    """Return up to free_lanes claims a lane can work on at once; link_id keeps to one ticket.
+
+    What is due but cannot be sent (no mapping, no permission, credentials unreadable) is given back, held.
+    """
+    claims: list[Claim] = []
+    while taken := claim_due(now, free_lanes - len(claims), rooms=rooms, link_id=link_id):
+        kept = _workable(taken, now)
+        claims += kept
+        if len(kept) == len(taken):
+            break
+    return claims
+
+
+def _workable(taken: list[tuple[Delivery, str]], now: datetime) -> list[Claim]:
+    members = members_for([delivery for delivery, _token in taken])
+    hold_unmapped = psa_settings().UNMAPPED_AUTHOR == "hold"
+    claims = []
+    for delivery, token in taken:
+        provider = provider_of(delivery.connection)
+        mapping = members.get((delivery.connection_id, delivery.created_by_id or 0))
+        if provider is None:
+            _give_back(delivery, token)
+            continue
+        looked_up = delivery.state == DeliveryState.UNKNOWN or looks_first(delivery)
+        if hold_unmapped and delivery.is_note and mapping is None and not looked_up:
+            _give_back(delivery, token, held_by=HeldBy.MAPPING)
+            continue
+        grant = None if looked_up else health.grant_missing(delivery.connection, delivery.kind)
+        if grant is not None:
+            problem = health.permission_problem(grant)
+            _give_back(delivery, token, held_by=HeldBy.PERMISSION, problem=problem)
+            continue
+        claims.append(claim_of(delivery, token, provider, mapping, now))
+    return claims
+
+
+def work(claim: Claim) -> Finished:
+    """Work on a claim over HTTP, without the database; return what is to be written down. Never raises."""
+    started_at = timezone.now()
+    started = time.monotonic()
+    try:
+        outcome = attempt(claim)
+    except Exception as exc:
+        # Only a programming error gets here; the lane must still be given back, and the write looked up.
+        log.exception("the attempt at delivery %s crashed", claim.delivery_id)
+        outcome = Outcome(Next.UNKNOWN, "lane-crashed", str(exc)[:200], sent=not claim.look)
+    duration_ms = round((time.monotonic() - started) * 1000)
+    log.info("attempt", extra=_facts(claim, outcome, duration_ms))
+    return Finished(claim, outcome, started_at, duration_ms)
+
+
+def _facts(claim: Claim, outcome: Outcome, duration_ms: int) -> dict[str, Any]:
+    """Return what one log line tells of an attempt: no text of a note, no credential."""
+    return {
+        "delivery": claim.delivery_id,
+        "connection": claim.connection_id,
+        "ticket": claim.ticket_id,
+        "kind": claim.kind,
+        "action": "look" if claim.look else "send",
+        "attempt": claim.attempts + 1,
+        "outcome": outcome.code,
+        "next": outcome.next.value,
+        "http_status": outcome.http_status,
+        "ms": duration_ms,
+        "request_id": outcome.request_id,
+    }
+
+
+def provider_of(connection: Connection) -> Provider | None:
+    """Return the open provider, or None after marking a connection whose credentials cannot be read."""
+    try:
+        return provider_for(connection)
+    except (CredentialsUnreadableError, UnknownProviderError) as exc:
+        unreadable = isinstance(exc, CredentialsUnreadableError)
+        code = "credentials-unreadable" if unreadable else "unknown-provider"
+        health.break_connection(connection, database_now(), str(exc), code)
+        return None
+
+
+def side_jobs(now: datetime, at_most: int) -> list[schedule.ProbeJob | Recheck]:
+    """Return up to at_most due probes of sick connections and second looks, claimed for this process."""
+    jobs: list[schedule.ProbeJob | Recheck] = []
+    for connection in schedule.probes_claim(now, at_most):
+        provider = provider_of(connection)
+        if provider is not None:
+            jobs.append(schedule.ProbeJob(connection, provider))
+    for row in rechecks_claim(now, at_most - len(jobs)):
+        provider = provider_of(row.connection)
+        if provider is not None:
+            jobs.append(recheck_of(row, provider))
+    return jobs
+
+
+def _give_back(
+    delivery: Delivery, token: str, held_by: HeldBy = HeldBy.NOTHING, problem: dict[str, str] | None = None
+) -> None:
+    """Undo a claim whose delivery was not sent, and hold it if something is missing."""
+    freed = TicketLink.objects.filter(pk=delivery.link_id, lease_token=token).update(
+        lease_token="", lease_expires_at=None
+    )
+    if freed:
+        Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING).update(
+            state=DeliveryState.READY,
+            held_by=held_by,
+            held_since=database_now() if held_by else None,
+            problem=problem,
+        )
