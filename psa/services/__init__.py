@@ -18,6 +18,7 @@ from psa.services.deliveries import (
     unit_preview,
 )
 from psa.services.links import ticket_link
+from psa.services.problems import problem_discard, problem_retry
 
 __all__ = [
     "connection_create",
@@ -30,6 +31,8 @@ __all__ = [
     "delivery_edit",
     "delivery_retry",
     "open_deliveries_discard",
+    "problem_discard",
+    "problem_retry",
     "status_check",
     "ticket_link",
     "unit_enqueue",

@@ -20,6 +20,7 @@ from psa.outbox.lanes import unit_refresh
 from psa.provider_pool import config_for, config_of, provider_build
 from psa.providers.base import Provider
 from psa.providers.registry import UnknownProviderError, provider_class
+from psa.services.announce import connection_tell, deliveries_tell, listened_to
 from psa.services.move import require_same_company
 from psa.types import Actor, Endpoint, ProbeResult, Tenant
 
@@ -58,6 +59,8 @@ def connection_create(
             _audit(connection, actor, "connection.created", {"name": clean_name, "site": clean_site})
             if found:
                 health.probed(connection, *found, database_now())
+            else:
+                connection_tell(connection.pk)
     except IntegrityError as exc:
         raise _exists(cls) from exc
     return Connection.objects.get(pk=connection.pk)
@@ -128,7 +131,10 @@ def connection_update(
             if found:
                 health.probed(connection, *found, database_now())
             elif reconnect:
-                Connection.objects.filter(pk=connection.pk).exclude(state=ConnectionState.DISABLED).update(
+                enabled = Connection.objects.filter(pk=connection.pk).exclude(state=ConnectionState.DISABLED)
+                if enabled.exclude(state=ConnectionState.UNVERIFIED).exists():
+                    connection_tell(connection.pk)
+                enabled.update(
                     state=ConnectionState.UNVERIFIED, problem=None, auth_failed_at=None, next_probe_at=None
                 )
     except IntegrityError as exc:
@@ -153,7 +159,7 @@ def connection_test(tenant: Tenant, connection_id: int, *, actor: Actor) -> Conn
             provider.close()
     except PsaError as exc:
         with transaction.atomic():
-            health.probe_failed(connection, exc, now)
+            health.probe_failed(connection, exc, now, asked=True)
             _audit(connection, actor, "connection.tested", {"result": type(exc).__name__})
     else:
         with transaction.atomic():
@@ -197,6 +203,7 @@ def connection_delete(tenant: Tenant, connection_id: int, *, actor: Actor, force
             connection=connection, state__in=(*OPEN_STATES, DeliveryState.DEAD)
         )
         units = set(open_ones.values_list("unit_id", flat=True))
+        told = listened_to(open_ones)
         reason = f"The connection {connection.name} was deleted by {actor.name}."
         count = open_ones.update(state=DeliveryState.DISCARDED, discard_reason=reason[:300])
         _refresh_units(units)
@@ -207,6 +214,8 @@ def connection_delete(tenant: Tenant, connection_id: int, *, actor: Actor, force
         gone.credentials = Secret({})
         gone.save(update_fields=["credentials"])
         _audit(connection, actor, "connection.deleted", {"discarded": count, "forced": force})
+        deliveries_tell(told)
+        connection_tell(connection.pk)
 
 
 def _refresh_units(units: set[int]) -> None:
@@ -219,7 +228,10 @@ def _switch(
 ) -> Connection:
     connection = _of(tenant, connection_id)
     with transaction.atomic():
-        Connection.objects.filter(pk=connection.pk).update(
+        rows = Connection.objects.filter(pk=connection.pk)
+        if rows.exclude(state=state).exists():
+            connection_tell(connection.pk)
+        rows.update(
             state=state, state_since=database_now(), problem=None, next_probe_at=None, auth_failed_at=None
         )
         _audit(connection, actor, verb, {})

@@ -20,16 +20,16 @@ from psa.exceptions import (
 from psa.models import AuditEntry, Connection, Delivery, MemberMapping, TicketLink, WorkUnit
 from psa.models.connection import ConnectionState
 from psa.models.delivery import API_MEMBER, DeliveryKind, DeliveryState, HeldBy
+from psa.outbox import health
 from psa.outbox.enqueue import Part, enqueue, plan
 from psa.outbox.lane import status_named
 from psa.outbox.lanes import lane_lock, lane_recompute, unit_refresh
 from psa.outbox.text import AUTHOR_PREFIX, OVERHEAD_CHARS, marker_new, text_clean, text_hash
 from psa.provider_pool import provider_for
 from psa.providers.registry import provider_class
+from psa.services.announce import deliveries_tell, listened_to
+from psa.services.changes import DEFINITE, audit_row, give_up, put_back, reason_of, waits_for_person
 from psa.types import Actor, NoteKind, PartPreview, RecordType, Scope, Status, Tenant
-
-DEFINITE = (DeliveryState.READY, DeliveryState.RETRYING, DeliveryState.DEAD)
-"""States in which we know that nothing is on the ticket yet, so a person may change their mind."""
 
 
 def unit_enqueue(
@@ -43,7 +43,9 @@ def unit_enqueue(
     link = _link(tenant, link_id)
     cls = provider_class(link.connection.provider, psa_settings().PROVIDERS)
     drafts = plan(cls, RecordType(link.record_type), parts)
-    return enqueue(link.connection, link, drafts, actor=actor, origin=origin)
+    unit = enqueue(link.connection, link, drafts, actor=actor, origin=origin)
+    deliveries_tell(listened_to(Delivery.objects.filter(unit=unit)))
+    return unit
 
 
 def unit_preview(tenant: Tenant, link_id: int, parts: Sequence[Part], *, actor: Actor) -> list[PartPreview]:
@@ -124,33 +126,21 @@ def delivery_retry(tenant: Tenant, delivery_id: int, *, scope: Scope) -> Deliver
     """
     with transaction.atomic():
         delivery = _delivery(tenant, delivery_id, scope, lock=True)
-        waits = delivery.state == DeliveryState.READY and delivery.held_by in (
-            HeldBy.PERMISSION,
-            HeldBy.MAPPING,
-        )
+        waits = waits_for_person(delivery)
         if delivery.state not in (DeliveryState.DEAD, DeliveryState.RETRYING) and not waits:
             raise ConflictError(
                 "Only a delivery that failed or waits for its next try can be retried.", code="not-retryable"
             )
         now = database_now()
-        payload = dict(delivery.payload)
-        if (delivery.problem or {}).get("code") in ("already-closed", "board-changed"):
-            payload["force"] = True
-        changed = Delivery.objects.filter(pk=delivery.pk, state=delivery.state).update(
-            # What may be on the ticket is looked up first: see claim.looks_first.
-            state=DeliveryState.READY,
-            held_by=HeldBy.EARLIER,
-            attempts=0,
-            looks=0,
-            due_at=now,
-            problem=None,
-            payload=payload,
-        )
-        if not changed:
+        if not put_back(delivery, now):
             raise ConflictError("It is being sent right now.", code="in-flight")
+        if waits:
+            health.refusal_forget(delivery.connection_id, delivery.kind)
         lane_recompute(delivery.link_id, now)
         unit_refresh(delivery.unit_id)
-        _audit(delivery, scope.actor, "delivery.retried")
+        audit_row(delivery, scope.actor, "delivery.retried").save()
+        if not waits:
+            deliveries_tell([delivery.pk])
     return Delivery.objects.get(pk=delivery.pk)
 
 
@@ -170,17 +160,13 @@ def delivery_discard(
         if delivery.state == DeliveryState.DISCARDED:
             return delivery
         _require_definite(delivery)
-        text = reason.strip()[:300] or f"Discarded by {scope.actor.name}."[:300]
-        gone = {"state": DeliveryState.DISCARDED, "discard_reason": text, "held_by": HeldBy.NOTHING}
-        # The named one first: if a worker was faster, the rest of the unit must still be posted.
-        if not Delivery.objects.filter(pk=delivery.pk, state__in=DEFINITE).update(**gone):
+        gone = give_up(delivery, reason_of(reason, scope.actor), rest=rest == "discard")
+        if not gone:
             raise ConflictError("It is being sent right now.", code="in-flight")
-        if rest == "discard":
-            later = Delivery.objects.filter(unit_id=delivery.unit_id, seq__gt=delivery.seq)
-            later.filter(state__in=DEFINITE).update(**gone)
         lane_recompute(delivery.link_id, database_now())
         unit_refresh(delivery.unit_id)
-        _audit(delivery, scope.actor, "delivery.discarded")
+        audit_row(delivery, scope.actor, "delivery.discarded").save()
+        deliveries_tell(gone)
     return Delivery.objects.get(pk=delivery.pk)
 
 
@@ -239,7 +225,8 @@ def delivery_edit(tenant: Tenant, delivery_id: int, *, scope: Scope, text: str) 
         )
         lane_recompute(old.link_id, now)
         unit_refresh(old.unit_id)
-        _audit(new, scope.actor, "delivery.edited")
+        audit_row(new, scope.actor, "delivery.edited").save()
+        deliveries_tell([old.pk, new.pk])
     return Delivery.objects.get(pk=new.pk)
 
 
@@ -249,10 +236,15 @@ def open_deliveries_discard(tenant: Tenant, link_id: int, *, actor: Actor, origi
     Raises: ConflictError `in-flight`, while one is being sent or checked.
     """
     with transaction.atomic():
-        if TicketLink.objects.filter(tenant=tenant, pk=link_id).exists():
-            lane_lock(link_id)
+        if not TicketLink.objects.filter(tenant=tenant, pk=link_id).exists():
+            return 0
+        lane_lock(link_id)
+        # Merged meanwhile, what waited stands in the parent's lane.
+        lanes = TicketLink.objects.lanes(link_id)
+        for lane in lanes:
+            lane_lock(lane)
         rows = list(
-            Delivery.objects.filter(tenant=tenant, link_id=link_id, unit__origin=origin).exclude(
+            Delivery.objects.filter(tenant=tenant, link_id__in=lanes, unit__origin=origin).exclude(
                 state__in=(DeliveryState.DELIVERED, DeliveryState.DISCARDED)
             )
         )
@@ -269,11 +261,12 @@ def open_deliveries_discard(tenant: Tenant, link_id: int, *, actor: Actor, origi
         )
         if changed != len(rows):
             raise ConflictError("A delivery to this ticket has just been sent.", code="in-flight")
-        lane_recompute(link_id, database_now())
+        for lane in lanes:
+            lane_recompute(lane, database_now())
         for unit_id in {row.unit_id for row in rows}:
             unit_refresh(unit_id)
-        for row in rows:
-            _audit(row, actor, "delivery.discarded")
+        AuditEntry.objects.bulk_create([audit_row(row, actor, "delivery.discarded") for row in rows])
+        deliveries_tell([row.pk for row in rows])
     return changed
 
 
@@ -313,25 +306,14 @@ def _delivery(tenant: Tenant, delivery_id: int, scope: Scope, *, lock: bool = Fa
     """Return a delivery the person may touch; with lock its lane is locked and the row read after that."""
     rows = Delivery.objects.filter(tenant=tenant, pk=delivery_id)
     found = rows.first()
-    if found is not None and lock:
-        lane_lock(found.link_id)
+    locked = 0
+    # A merge may move it to another lane while we wait for the lock.
+    while lock and found is not None and found.link_id != locked:
+        locked = found.link_id
+        lane_lock(locked)
         found = rows.first()
     if found is None:
         raise MissingError("There is no such delivery.")
     if not scope.can_lead and found.created_by_id != scope.actor.user_id:
         raise RoleError("Only its author, a lead or an admin can do this.")
     return found
-
-
-def _audit(delivery: Delivery, actor: Actor, verb: str) -> None:
-    AuditEntry.objects.create(
-        tenant_id=delivery.tenant_id,
-        connection_id=delivery.connection_id,
-        actor_id=actor.user_id,
-        actor_name=actor.name,
-        verb=verb,
-        object_type="delivery",
-        object_id=str(delivery.pk),
-        kind=delivery.kind,
-        facts={"unit": delivery.unit_id, "state_before": delivery.state},
-    )

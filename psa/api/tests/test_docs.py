@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "api.md"
 SERVICES = [
     "psa/services/*.py",
-    "psa/selectors.py",
+    "psa/selectors/*.py",
     "psa/outbox/enqueue.py",
     "psa/outbox/text.py",
     "resolutionflow/sessions/services/*.py",

@@ -1,0 +1,102 @@
+"""Owns the reads about connections, and what is asked of a PSA through them."""
+
+from __future__ import annotations
+
+from django.db.models.query import QuerySet
+
+from psa.cache import ConnectionCache, cached
+from psa.conf import psa_settings
+from psa.exceptions import ConflictError, MissingError
+from psa.models import Connection, MemberMapping
+from psa.models.connection import ConnectionState
+from psa.outbox.claim import FLOWING_STATES
+from psa.provider_pool import provider_for
+from psa.providers.base import Provider
+from psa.providers.registry import provider_class
+from psa.types import Board, Page, RecordType, Status, Tenant, Ticket
+
+
+def provider_classes() -> list[type[Provider]]:
+    """Return the configured providers, in the order of the setting."""
+    paths = psa_settings().PROVIDERS
+    return [provider_class(key, paths) for key in paths]
+
+
+def connections(tenant: Tenant) -> QuerySet[Connection]:
+    """Return a tenant's connections, deleted ones left out."""
+    return Connection.objects.of(tenant)
+
+
+def connection_get(tenant: Tenant, connection_id: int) -> Connection:
+    """Return one connection. Raises: MissingError, also for another tenant's."""
+    found = connections(tenant).filter(pk=connection_id).first()
+    if found is None:
+        raise MissingError("There is no such connection.")
+    return found
+
+
+def connection_flows(connection: Connection) -> bool:
+    """True when the connection's queue runs."""
+    return connection.deleted_at is None and connection.state in FLOWING_STATES
+
+
+def tickets_search(
+    tenant: Tenant,
+    connection_id: int,
+    *,
+    query: str = "",
+    board_id: str = "",
+    mine_user_id: int | None = None,
+    page: int = 1,
+) -> Page[Ticket]:
+    """Return a page of service tickets; mine_user_id keeps those of the member mapped to that user.
+
+    Raises: MissingError; ConflictError `no-member-mapping`, `connection-disabled`; ProviderError.
+    """
+    connection = _asked(tenant, connection_id)
+    identifier = ""
+    if mine_user_id is not None:
+        mapping = MemberMapping.objects.filter(
+            connection=connection, user_id=mine_user_id, active=True
+        ).first()
+        if mapping is None:
+            raise ConflictError("You are not mapped to a member of this PSA yet.", code="no-member-mapping")
+        identifier = mapping.member_identifier
+    return provider_for(connection).ticket_search(
+        query, board_id=board_id, member_identifier=identifier, page=page
+    )
+
+
+def boards(tenant: Tenant, connection_id: int) -> list[Board]:
+    """Return the active boards of a connection, from the cache where it has them."""
+    connection = _asked(tenant, connection_id)
+    found = cached(
+        _store(connection),
+        "boards",
+        psa_settings().REFERENCE_TTL_S,
+        lambda: provider_for(connection).boards(),
+    )
+    return [board for board in found if board.active]
+
+
+def statuses(tenant: Tenant, connection_id: int, board_id: str) -> list[Status]:
+    """Return the active statuses of a board, from the cache where it has them."""
+    connection = _asked(tenant, connection_id)
+    found = cached(
+        _store(connection),
+        f"statuses:{board_id}",
+        psa_settings().REFERENCE_TTL_S,
+        lambda: provider_for(connection).statuses_of_board(board_id, RecordType.SERVICE),
+    )
+    return [status for status in found if status.active]
+
+
+def _store(connection: Connection) -> ConnectionCache:
+    return ConnectionCache(connection.pk, connection.cache_epoch)
+
+
+def _asked(tenant: Tenant, connection_id: int) -> Connection:
+    connection = connection_get(tenant, connection_id)
+    if connection.state == ConnectionState.DISABLED:
+        raise ConflictError("The connection is disabled.", code="connection-disabled")
+    return connection
