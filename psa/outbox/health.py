@@ -23,7 +23,7 @@ SLOW_PROBE_EVERY = timedelta(minutes=15)
 KEYS_CONFIRM = timedelta(seconds=60)
 """Two refusals of the keys this far apart break a connection: one alone happens during a PSA's upgrade."""
 UPGRADE_MAX = timedelta(hours=1)
-"""A cloud says the same of wrong keys as of an API that has moved. What lasts longer than this is the keys."""
+"""A cloud says the same of wrong keys as of an API that has moved. What lasts longer is the keys."""
 BREAKER_AFTER = 5
 """Connect failures in a row, over all workers, after which only a probe tries."""
 SEEN_EVERY = timedelta(seconds=10)

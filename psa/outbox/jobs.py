@@ -19,26 +19,35 @@ from psa.outbox.totals import attempt_totals_roll
 log = logging.getLogger("psa.outbox")
 
 
+Going = Callable[[], bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """Something to be done every so often by whichever worker is first."""
 
     name: str
     every: timedelta
-    run: Callable[[datetime], object]
+    run: Callable[[datetime, Going], object]
+    """Called with the time and a question to be asked between steps: is the process to go on?"""
     jitter: timedelta = timedelta(0)
     """Up to so much is added to each wait, so that jobs of many installations do not meet at a PSA."""
 
 
 JOBS: tuple[Job, ...] = (
-    Job("lanes-mend", timedelta(seconds=10), lanes_mend),
-    Job("mapping-held-release", timedelta(seconds=10), mapping_held_release),
-    Job("attempt-totals", timedelta(seconds=15), attempt_totals_roll),
-    Job("prune", timedelta(days=1), prune, jitter=timedelta(hours=1)),
+    Job("lanes-mend", timedelta(seconds=10), lambda now, _going: lanes_mend(now)),
+    Job("mapping-held-release", timedelta(seconds=10), lambda now, _going: mapping_held_release(now)),
+    Job("attempt-totals", timedelta(seconds=15), lambda now, _going: attempt_totals_roll(now)),
+    Job(
+        "prune",
+        timedelta(days=1),
+        lambda now, going: prune(now, keep_going=going),
+        jitter=timedelta(hours=1),
+    ),
 )
 
 
-def jobs_run(now: datetime) -> list[str]:
+def jobs_run(now: datetime, going: Going = lambda: True) -> list[str]:
     """Run the jobs that are due, each claimed by one conditional UPDATE, and return their names.
 
     A job that fails is tried again at its next turn; its error stands in its row.
@@ -57,15 +66,15 @@ def jobs_run(now: datetime) -> list[str]:
             due_at=following, last_run_at=now
         )
         if claimed:
-            _run(job, now)
+            _run(job, now, going)
             ran.append(job.name)
     return ran
 
 
-def _run(job: Job, now: datetime) -> None:
+def _run(job: Job, now: datetime, going: Going) -> None:
     error = ""
     try:
-        job.run(now)
+        job.run(now, going)
     except DatabaseError:
         raise
     except Exception as exc:

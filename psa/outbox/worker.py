@@ -81,7 +81,7 @@ class Worker:
     def _run_jobs(self) -> None:
         """Run periodic jobs in a thread of their own: a long one must not hold up deliveries."""
         while not self._stop.is_set():
-            self._guarded(lambda: jobs_run(database_now()))
+            self._guarded(lambda: jobs_run(database_now(), lambda: not self._stop.is_set()))
             self._stop.wait(schedule.JOBS_EVERY_S)
         database.close()
 

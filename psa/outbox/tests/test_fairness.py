@@ -87,7 +87,11 @@ def test_connections_share_the_lanes(
 
 
 def test_the_queue_of_a_broken_connection_costs_a_claim_nothing(
-    tenant: Any, actor: Actor, connection: Connection, other_link: TicketLink, django_assert_max_num_queries: Any
+    tenant: Any,
+    actor: Actor,
+    connection: Connection,
+    other_link: TicketLink,
+    django_assert_max_num_queries: Any,
 ) -> None:
     for number in range(57050, 57060):
         link = services.ticket_link(tenant, connection.pk, str(number))

@@ -64,7 +64,8 @@ def the_night(sandbox: SandboxServer, in_flight: threading.Event) -> None:
     )
     time.sleep(2)
     sandbox.faults.clear()
-    sandbox.faults.add("status", path="/apis/3.0/", status=400, body="Cannot route. Codebase/company is invalid")
+    plain = "Cannot route. Codebase/company is invalid"
+    sandbox.faults.add("status", path="/apis/3.0/", status=400, body=plain)
     time.sleep(2)
     sandbox.faults.clear()
     sandbox.faults.add("status", path="", status=200, body=PAGE)
