@@ -359,3 +359,38 @@ class EditSerializer(StrictSerializer):
     """The new text of a note that could not be posted."""
 
     text = TextField()
+
+
+# problems ---------------------------------------------------------------------------------------
+
+
+class ConnectionNameSerializer(serializers.Serializer[Any]):
+    """The connection a problem is about."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+
+
+class ProblemGroupSerializer(ReasonSerializer):
+    """One cause with everything it touches. `deliveries` names up to five, the newest first."""
+
+    id = serializers.IntegerField(help_text="The same as long as the cause is the same.")
+    scope = EnumField(selectors.ProblemScope)
+    connection = ConnectionNameSerializer(allow_null=True)
+    count = serializers.IntegerField()
+    oldest_at = serializers.DateTimeField()
+    deliveries = serializers.ListField(child=serializers.IntegerField())
+    can_retry = serializers.BooleanField()
+    can_discard = serializers.BooleanField()
+
+
+class ProblemGroupDiscardSerializer(StrictSerializer):
+    """Why all of it is given up."""
+
+    reason = serializers.CharField(max_length=300, required=False, allow_blank=True, default="")
+
+
+class ProblemGroupChangeSerializer(serializers.Serializer[Any]):
+    """How many deliveries were changed; after a test, how many connections flow again."""
+
+    changed = serializers.IntegerField()

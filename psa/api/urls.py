@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from psa.api import connections, deliveries, tickets
+from psa.api import connections, deliveries, problem_groups, tickets
 
 app_name = "psa_api"
 
@@ -30,5 +30,10 @@ urlpatterns = [
     path("deliveries/<int:delivery_id>/retry/", deliveries.DeliveryRetry.as_view(), name="delivery-retry"),
     path(
         "deliveries/<int:delivery_id>/discard/", deliveries.DeliveryDiscard.as_view(), name="delivery-discard"
+    ),
+    path("problems/", problem_groups.ProblemList.as_view(), name="problem-list"),
+    path("problems/<int:problem_id>/retry/", problem_groups.ProblemRetry.as_view(), name="problem-retry"),
+    path(
+        "problems/<int:problem_id>/discard/", problem_groups.ProblemDiscard.as_view(), name="problem-discard"
     ),
 ]

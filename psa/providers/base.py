@@ -196,6 +196,30 @@ class Provider(ABC):
         """
         raise UnsupportedOperationError(self.label, "note_find")
 
+    def note_get(self, ticket_id: str, record_type: RecordType, note_id: str) -> Note:
+        """Return one note as it is now; what came with a time entry is not found here.
+
+        Raises: NotFoundError (no such note on that ticket, or the ticket is hidden).
+        """
+        raise UnsupportedOperationError(self.label, "note_get")
+
+    def note_change(
+        self,
+        ticket_id: str,
+        record_type: RecordType,
+        note_id: str,
+        *,
+        text: str | None = None,
+        kind: NoteKind | None = None,
+    ) -> Note:
+        """Give a note another text, another kind, or both, and return it as re-read. Nobody is mailed.
+
+        Shape: None leaves text or kind as it is; text holds everything, marker included.
+        Raises: NotFoundError; RejectedError also when the PSA answered but kept the text or the readers;
+            OutcomeUnknownError (the same change may be sent again: it cannot double); else as `note_add`.
+        """
+        raise UnsupportedOperationError(self.label, "note_change")
+
     def note_remove(self, ticket_id: str, record_type: RecordType, note_id: str) -> None:
         """Take a note off a ticket; one that is gone already is what was wanted.
 

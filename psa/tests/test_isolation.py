@@ -21,6 +21,12 @@ pytestmark = pytest.mark.usefixtures("dummy")
 Call = Callable[[World, World], Any]
 """Calls a function as our tenant's admin, with the ids of theirs."""
 
+
+def problem_of(world: World) -> selectors.Problem:
+    """Return the problem of a tenant's dead delivery."""
+    return next(row for row in selectors.problems(world.account) if row.scope == "deliveries")
+
+
 PARTS = [NotePart(NoteKind.ANALYSIS, "x"), StatusPart("New")]
 
 MISSING: dict[str, Call] = {
@@ -56,6 +62,13 @@ MISSING: dict[str, Call] = {
     "services.delivery_edit": lambda us, them: services.delivery_edit(
         us.account, them.delivery.pk, scope=us.scope, text="x"
     ),
+    "services.problem_retry": lambda us, them: services.problem_retry(
+        us.account, problem_of(them).id, scope=us.scope
+    ),
+    "services.problem_discard": lambda us, them: services.problem_discard(
+        us.account, problem_of(them).id, scope=us.scope
+    ),
+    "selectors.problem_get": lambda us, them: selectors.problem_get(us.account, problem_of(them).id),
     "selectors.connection_get": lambda us, them: selectors.connection_get(us.account, them.connection.pk),
     "selectors.tickets_search": lambda us, them: selectors.tickets_search(us.account, them.connection.pk),
     "selectors.boards": lambda us, them: selectors.boards(us.account, them.connection.pk),
@@ -68,6 +81,9 @@ MISSING: dict[str, Call] = {
 EMPTY: dict[str, Call] = {
     "services.open_deliveries_discard": lambda us, them: services.open_deliveries_discard(
         us.account, them.link.pk, actor=us.actor, origin=them.unit.origin, reason="x"
+    ),
+    "selectors.problem_deliveries": lambda us, them: selectors.problem_deliveries(
+        us.account, problem_of(them)
     ),
     "selectors.unit_origin_deliveries": lambda us, them: selectors.unit_origin_deliveries(
         us.account, them.unit.origin
@@ -83,6 +99,9 @@ EMPTY: dict[str, Call] = {
 OWN_ONLY: dict[str, Call] = {
     "selectors.connections": lambda us, them: selectors.connections(us.account),
     "selectors.deliveries": lambda us, them: selectors.deliveries(us.account),
+    "selectors.problems": lambda us, them: [
+        row.connection for row in selectors.problems(us.account) if row.scope == "connection"
+    ],
 }
 """These take no id and list rows of the tenant."""
 

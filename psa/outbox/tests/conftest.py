@@ -127,9 +127,7 @@ def stored(sandbox: SandboxServer, ticket_id: str) -> Callable[[], list[dict[str
     return lambda: notes_of(sandbox, ticket_id)
 
 
-def notes_of(
-    sandbox: SandboxServer, ticket_id: str, codebase: str = "v4_6_release"
-) -> list[dict[str, Any]]:
+def notes_of(sandbox: SandboxServer, ticket_id: str, codebase: str = "v4_6_release") -> list[dict[str, Any]]:
     """Return our notes on a ticket, read over the wire with the sandbox's own keys."""
     import requests
 

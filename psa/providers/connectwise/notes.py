@@ -1,12 +1,14 @@
-"""Owns notes: reading all kinds, adding one, finding one again by its marker."""
+"""Owns notes: reading all kinds, adding one, finding it again by its marker, changing and removing it."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from psa.exceptions import (
     MovedError,
     NotFoundError,
+    OutcomeUnknownError,
     PermissionDeniedError,
     ProviderError,
     RejectedError,
@@ -16,6 +18,7 @@ from psa.providers.connectwise import mapping
 from psa.providers.connectwise.conditions import as_id, contains
 from psa.providers.connectwise.paging import PAGE_MAX_ROWS
 from psa.providers.connectwise.parts import ConnectWisePart, at, ticket_path
+from psa.providers.connectwise.permissions import removal_grant
 from psa.types import Note, NoteDraft, NoteKind, RecordType
 
 READ_MAX_PAGES = 5
@@ -57,14 +60,17 @@ class NoteOperations(ConnectWisePart):
 
     def _refuse_draft(self, draft: NoteDraft, operation: str) -> None:
         """Raise RejectedError for what must never leave."""
-        if not draft.text.strip():
-            raise _refused("text", "The note is empty.", operation)
-        if len(draft.text) > self.body_max_chars:
-            sentence = f"The note has {len(draft.text)} characters; {self.body_max_chars} is the most."
-            raise _refused("text", sentence, operation)
+        self._refuse_text(draft.text, operation)
         if draft.notify and not draft.kind.customer_visible:
             # ConnectWise mails the ticket's contact even for an internal note.
             raise _refused("notify", "An internal note is never mailed to anyone.", operation)
+
+    def _refuse_text(self, text: str, operation: str) -> None:
+        if not text.strip():
+            raise _refused("text", "The note is empty.", operation)
+        if len(text) > self.body_max_chars:
+            sentence = f"The note has {len(text)} characters; {self.body_max_chars} is the most."
+            raise _refused("text", sentence, operation)
 
     def note_find(self, ticket_id: str, record_type: RecordType, marker: str, kind: NoteKind) -> list[Note]:
         path = f"{ticket_path(ticket_id, record_type)}/notes"
@@ -85,13 +91,69 @@ class NoteOperations(ConnectWisePart):
         # that a note is sent again. One more read makes sure.
         return ours(self._notes_newest_first(path, ticket_id, operation, 1, FIRST_LOOK_ROWS))
 
+    def note_get(self, ticket_id: str, record_type: RecordType, note_id: str) -> Note:
+        return self._note_get(ticket_id, record_type, note_id, at("note_get", record_type))
+
+    def _note_get(self, ticket_id: str, record_type: RecordType, note_id: str, operation: str) -> Note:
+        return self.api.get(
+            _note_path(ticket_id, record_type, note_id),
+            lambda raw: mapping.note(raw, str(ticket_id)),
+            operation=operation,
+        )
+
+    def note_change(
+        self,
+        ticket_id: str,
+        record_type: RecordType,
+        note_id: str,
+        *,
+        text: str | None = None,
+        kind: NoteKind | None = None,
+    ) -> Note:
+        operation = at("note_change", record_type)
+        path = _note_path(ticket_id, record_type, note_id)
+        if text is None and kind is None:
+            raise _refused("text", "There is nothing to change.", operation)
+        if text is not None:
+            self._refuse_text(text, operation)
+        with self.http.one_deadline():
+            self.api.write(
+                "PATCH",
+                path,
+                lambda raw: mapping.note(raw, str(ticket_id)),
+                operation=operation,
+                json=_change_steps(text, kind),
+            )
+            # An answer may echo what was sent and store something else, so only a second read counts.
+            try:
+                stored = self._note_get(ticket_id, record_type, note_id, operation)
+            except NotFoundError:
+                raise
+            except ProviderError as exc:
+                raise OutcomeUnknownError(
+                    "ConnectWise took the change, but the note could not be read again.",
+                    operation=operation,
+                    status=exc.status,
+                    request_id=exc.request_id,
+                    retry_after_s=exc.retry_after_s,
+                    vendor_text=exc.vendor_text,
+                ) from exc
+        if kind is not None and not _lies_only_in(stored, kind):
+            readers = "the customer still reads it" if stored.customer_visible else "only staff reads it"
+            raise _refused("kind", f"ConnectWise answered but left the note as it was: {readers}.", operation)
+        if text is not None and stored.text.split() != text.split():
+            raise _refused("text", "ConnectWise answered but kept another text.", operation)
+        return stored
+
     def note_remove(self, ticket_id: str, record_type: RecordType, note_id: str) -> None:
         operation = at("note_remove", record_type)
-        path = ticket_path(ticket_id, record_type)
         try:
-            self.api.call("DELETE", f"{path}/notes/{as_id(note_id)}", operation=operation, write=True)
-        except (NotFoundError, ValueError):
+            path = _note_path(ticket_id, record_type, note_id)
+            self.api.call("DELETE", path, operation=operation, write=True)
+        except NotFoundError:
             return
+        except PermissionDeniedError as exc:
+            raise _removal_denied(exc, record_type) from exc
 
     def _notes_newest_first(
         self, path: str, ticket_id: str, operation: str, pages: int, rows: int
@@ -134,6 +196,47 @@ def _is_ours(note: Note, marker: str, kind: NoteKind) -> bool:
     """True for a note with the marker, in the section of its kind, that no customer wrote."""
     in_section = note.raw.get(mapping.SECTION_FLAGS[kind]) is True
     return marker in note.text and in_section and not note.author_is_contact
+
+
+def _note_path(ticket_id: str, record_type: RecordType, note_id: str) -> str:
+    """Return the path of a note. Raises: NotFoundError for an id that no note can have."""
+    path = ticket_path(ticket_id, record_type)
+    try:
+        return f"{path}/notes/{as_id(note_id)}"
+    except ValueError as exc:
+        raise NotFoundError(f"There is no note {str(note_id)[:40]!r}.") from exc
+
+
+def _change_steps(text: str | None, kind: NoteKind | None) -> list[dict[str, Any]]:
+    """Return the PATCH of a change. The flags go together: one that is left out would keep its value."""
+    values: dict[str, Any] = {} if text is None else {"text": text}
+    if kind is not None:
+        values.update({flag: place is kind for place, flag in mapping.SECTION_FLAGS.items()})
+        values["internalFlag"] = not kind.customer_visible
+        values["externalFlag"] = kind.customer_visible
+    values["processNotifications"] = False
+    return [{"op": "replace", "path": name, "value": value} for name, value in values.items()]
+
+
+def _lies_only_in(note: Note, kind: NoteKind) -> bool:
+    """True when the flag of the kind is set and no other one."""
+    return all(
+        (note.raw.get(flag) is True) == (place is kind) for place, flag in mapping.SECTION_FLAGS.items()
+    )
+
+
+def _removal_denied(exc: PermissionDeniedError, record_type: RecordType) -> PermissionDeniedError:
+    """Return a refusal that names the level a removal needs, which the feature's own grant does not."""
+    grant = removal_grant(record_type)
+    return PermissionDeniedError(
+        f"The security role of the API member does not allow to remove notes in ConnectWise. Grant {grant}.",
+        feature=exc.feature,
+        grant=grant,
+        operation=exc.operation,
+        status=exc.status,
+        request_id=exc.request_id,
+        vendor_text=exc.vendor_text,
+    )
 
 
 def _author(draft: NoteDraft, operation: str) -> int | None:

@@ -7,10 +7,10 @@ Source: docs/connectwise/quick-reference.md#permissions
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from psa.types import Feature, FeatureResult, FeatureStatus
+from psa.types import Feature, FeatureResult, FeatureStatus, RecordType
 
 LEVELS = ("add", "edit", "delete", "inquire")
 
@@ -67,7 +67,9 @@ OPERATION_FEATURES: Mapping[str, Feature] = {
     "ticket_search": Feature.TICKETS,
     "ticket_notes": Feature.TICKETS,
     "note_find": Feature.TICKETS,
+    "note_get": Feature.TICKETS,
     "note_add": Feature.NOTES,
+    "note_change": Feature.NOTES,
     "note_remove": Feature.NOTES,
     "statuses": Feature.LISTS,
     "status_set": Feature.STATUS,
@@ -104,6 +106,12 @@ def grant_for(feature: Feature | None) -> str:
     if feature is None:
         return ""
     return "; ".join(need.grant for need in NEEDS[feature])
+
+
+def removal_grant(record_type: RecordType) -> str:
+    """Return what to grant so that notes can be removed: no feature needs it, so no probe asks for it."""
+    feature = Feature.PROJECT_TICKETS if record_type is RecordType.PROJECT else Feature.NOTES
+    return "; ".join(replace(need, levels=("delete",)).grant for need in NEEDS[feature])
 
 
 def judge_rows(rows: Sequence[Mapping[str, Any]]) -> dict[Feature, FeatureResult]:

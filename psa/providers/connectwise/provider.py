@@ -41,6 +41,7 @@ class ConnectWiseProvider(TicketOperations, NoteOperations, LookupOperations):
             Capability.PROJECT_TICKETS,
             Capability.NOTES,
             Capability.NOTE_REMOVAL,
+            Capability.NOTE_CHANGES,
             Capability.STATUS,
             Capability.MEMBERS,
             Capability.BOARDS,

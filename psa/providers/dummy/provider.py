@@ -58,6 +58,7 @@ class DummyProvider(Provider):
             Capability.PROJECT_TICKETS,
             Capability.NOTES,
             Capability.NOTE_REMOVAL,
+            Capability.NOTE_CHANGES,
             Capability.STATUS,
             Capability.MEMBERS,
             Capability.BOARDS,
@@ -172,10 +173,7 @@ class DummyProvider(Provider):
             return list(reversed(notes))[:limit]
 
     def note_add(self, ticket_id: str, record_type: RecordType, draft: NoteDraft) -> Note:
-        if not draft.text.strip():
-            raise _refused("text", "The note is empty.")
-        if len(draft.text) > self.body_max_chars:
-            raise _refused("text", f"The note is longer than {self.body_max_chars} characters.")
+        self._refuse_text(draft.text)
         if draft.notify and not draft.kind.customer_visible:
             raise _refused("notify", "An internal note is never mailed to anyone.")
         with self._writing("note_add"):
@@ -184,6 +182,12 @@ class DummyProvider(Provider):
             if draft.notify:
                 self.server.mails.append(("note", place[1]))
             return self.server.note_store(place, draft, author)
+
+    def _refuse_text(self, text: str) -> None:
+        if not text.strip():
+            raise _refused("text", "The note is empty.")
+        if len(text) > self.body_max_chars:
+            raise _refused("text", f"The note is longer than {self.body_max_chars} characters.")
 
     def _author(self, member_id: str) -> str:
         if not member_id:
@@ -197,6 +201,33 @@ class DummyProvider(Provider):
         with self._reading("note_find"):
             notes = self.server.notes.get(self._place(ticket_id, record_type), [])
             return [n for n in notes if marker in n.text and n.kind is kind and not n.author_is_contact]
+
+    def note_get(self, ticket_id: str, record_type: RecordType, note_id: str) -> Note:
+        with self._reading("note_get"):
+            notes = self.server.notes.get(self._place(ticket_id, record_type), [])
+            return notes[_position(notes, note_id)]
+
+    def note_change(
+        self,
+        ticket_id: str,
+        record_type: RecordType,
+        note_id: str,
+        *,
+        text: str | None = None,
+        kind: NoteKind | None = None,
+    ) -> Note:
+        if text is None and kind is None:
+            raise _refused("text", "There is nothing to change.")
+        if text is not None:
+            self._refuse_text(text)
+        with self._writing("note_change"):
+            notes = self.server.notes.get(self._place(ticket_id, record_type), [])
+            position = _position(notes, note_id)
+            old = notes[position]
+            kind = old.kind if kind is None else kind
+            text = old.text if text is None else text
+            notes[position] = replace(old, text=text, kind=kind, customer_visible=kind.customer_visible)
+            return notes[position]
 
     def note_remove(self, ticket_id: str, record_type: RecordType, note_id: str) -> None:
         with self._writing("note_remove"):
@@ -261,6 +292,14 @@ class DummyProvider(Provider):
     def configurations_of(self, ticket_id: str, record_type: RecordType) -> Sequence[Configuration]:
         with self._reading("configurations_of"):
             return list(self.server.devices.get(self._place(ticket_id, record_type), ()))
+
+
+def _position(notes: Sequence[Note], note_id: str) -> int:
+    """Return where a note stands. Raises: NotFoundError."""
+    for position, note in enumerate(notes):
+        if note.id == str(note_id):
+            return position
+    raise NotFoundError(f"There is no note {str(note_id)[:40]} on this ticket.", status=404)
 
 
 def _matching(items: Iterable[T], query: str, text: Callable[[T], str]) -> list[T]:

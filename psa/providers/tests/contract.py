@@ -290,6 +290,76 @@ class ProviderContract:
         found = world.provider.note_find(world.tickets[place], place, marker, NoteKind.ANALYSIS)
         assert [note.id for note in found] == [kept.id]
 
+    @pytest.mark.parametrize("place", PLACES)
+    @pytest.mark.parametrize("kind", [NoteKind.RESOLUTION, NoteKind.DISCUSSION])
+    def test_a_hidden_note_is_for_staff_alone(self, world: World, place: RecordType, kind: NoteKind) -> None:
+        marker = f"RF-HIDE{kind.name[:2]}{place.name[:2]}"
+        ticket = world.tickets[place]
+        shown = world.provider.note_add(ticket, place, draft(kind, f"Too much.\nRef {marker}"))
+        for _ in range(2):
+            # The second time it is hidden already.
+            hidden = world.provider.note_change(ticket, place, shown.id, kind=NoteKind.ANALYSIS)
+        assert (hidden.id, hidden.text, hidden.author) == (shown.id, shown.text, shown.author)
+        assert (hidden.kind, hidden.customer_visible) == (NoteKind.ANALYSIS, False)
+        assert world.provider.note_get(ticket, place, shown.id).kind is NoteKind.ANALYSIS
+        assert world.provider.note_find(ticket, place, marker, kind) == []
+        assert len(world.provider.note_find(ticket, place, marker, NoteKind.ANALYSIS)) == 1
+
+    @pytest.mark.parametrize("place", PLACES)
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_corrected_note_keeps_its_readers(
+        self, world: World, place: RecordType, kind: NoteKind
+    ) -> None:
+        ticket = world.tickets[place]
+        first, other = (
+            world.provider.note_add(ticket, place, draft(kind, f"{word}.\nRef RF-WRONG{word}"))
+            for word in ("One", "Two")
+        )
+        text = "Swapped the *other* cable. Ümläut 😀\n\nRef RF-WRONGOne"
+        with trace_writes() as trace:
+            changed = world.provider.note_change(ticket, place, first.id, text=text)
+        assert trace.sent
+        assert (changed.id, changed.text, changed.kind) == (first.id, text, kind)
+        assert world.provider.note_get(ticket, place, first.id).text == text
+        assert world.provider.note_get(ticket, place, other.id).text == other.text
+
+    @pytest.mark.parametrize("place", PLACES)
+    def test_text_and_kind_change_together(self, world: World, place: RecordType) -> None:
+        ticket = world.tickets[place]
+        note = world.provider.note_add(ticket, place, draft(NoteKind.ANALYSIS, "For staff."))
+        changed = world.provider.note_change(
+            ticket, place, note.id, text="For all.", kind=NoteKind.DISCUSSION
+        )
+        assert (changed.text, changed.kind, changed.customer_visible) == (
+            "For all.",
+            NoteKind.DISCUSSION,
+            True,
+        )
+
+    @pytest.mark.parametrize("place", PLACES)
+    @pytest.mark.parametrize("note_id", ["99999999", "0", "abc", "../1", ""])
+    def test_a_missing_note_is_not_found(self, world: World, place: RecordType, note_id: str) -> None:
+        for call in (
+            lambda: world.provider.note_get(world.tickets[place], place, note_id),
+            lambda: world.provider.note_change(world.tickets[place], place, note_id, text="x"),
+        ):
+            with pytest.raises(NotFoundError):
+                call()
+
+    @pytest.mark.parametrize(
+        ("wrong", "field"),
+        [({"text": ""}, "text"), ({"text": " \n "}, "text"), ({"text": "x" * 15_001}, "text"), ({}, "text")],
+    )
+    def test_an_impossible_change_is_refused_before_anything_leaves(
+        self, world: World, wrong: dict[str, str], field: str
+    ) -> None:
+        place = RecordType.SERVICE
+        note = world.provider.note_add(world.tickets[place], place, draft())
+        with trace_writes() as trace, pytest.raises(RejectedError) as caught:
+            world.provider.note_change(world.tickets[place], place, note.id, **wrong)
+        assert not trace.sent
+        assert field in caught.value.fields
+
     def test_a_note_shows_the_member_who_wrote_it(self, world: World) -> None:
         place = RecordType.SERVICE
         author = next(m for m in world.provider.members() if m.id == world.author_id)
@@ -451,6 +521,8 @@ class ProviderContract:
             lambda: world.provider.configurations_of("99999999", RecordType.SERVICE),
             lambda: world.provider.status_set("99999999", RecordType.SERVICE, "1"),
             lambda: world.provider.note_find("99999999", RecordType.SERVICE, "RF-X", NoteKind.ANALYSIS),
+            lambda: world.provider.note_get("99999999", RecordType.SERVICE, "1"),
+            lambda: world.provider.note_change("99999999", RecordType.SERVICE, "1", text="x"),
         )
         for call in calls:
             with pytest.raises(ProviderError) as caught:
