@@ -49,6 +49,7 @@ class Capability(StrEnum):
     PROJECT_TICKETS = "project_tickets"
     NOTES = "notes"
     NOTE_REMOVAL = "note_removal"
+    NOTE_CHANGES = "note_changes"
     STATUS = "status"
     MEMBERS = "members"
     BOARDS = "boards"
@@ -328,6 +329,29 @@ class FeatureResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RoleNeed:
+    """One row of the PSA's security role that a feature needs.
+
+    Shape: levels are the vendor's own words in small letters: ("add", "edit", "inquire").
+    """
+
+    feature: Feature
+    module: str
+    row: str
+    levels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRow:
+    """One row of the PSA's security role with everything that all features together need in it."""
+
+    module: str
+    row: str
+    levels: frozenset[str]
+    features: tuple[Feature, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeResult:
     """Answer of a probe: it read, it wrote nothing."""
 
@@ -343,6 +367,17 @@ class Actor:
 
     user_id: int | None
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may post, as the host's `PSA["PEOPLE"]` function lists them."""
+
+    id: int
+    """The user's id."""
+    name: str
+    email: str = ""
+    active: bool = True
 
 
 @dataclass(frozen=True, slots=True)
