@@ -37,6 +37,14 @@ FEATURE_OF_KIND = {
 }
 
 
+_REMEDIES = {
+    "client-id-refused": "Ask the operator of this installation to check CONNECTWISE_CLIENT_ID.",
+    "host-not-allowed": "Ask the operator to add the host to PSA_TRUSTED_HOSTS.",
+    "keys-refused": "Replace the API key of this connection.",
+}
+_TRIED_AGAIN = "It is tried again by itself; replace the API key if it was changed."
+
+
 def wait_s(connection: Connection, jitter: float) -> float:
     """Return the wait after a failed connect: 2, 4, 8 … at most 60 seconds, plus up to half by jitter."""
     return min(2.0 ** min(connection.failures + 1, 6), 60.0) * (1 + jitter / 2)
@@ -98,11 +106,8 @@ def _good(connection: Connection, now: datetime) -> None:
 
 def degrade(connection: Connection, now: datetime, code: str, text: str) -> None:
     """Stop the queue of a connection until a probe finds it well. A broken or disabled one stays as it is."""
-    problem = {"code": code, "text": text, "remedy": "Nothing to do: it is tried again every minute."}
-    if code == "client-id-refused":
-        problem["remedy"] = "Ask the operator of this installation to check CONNECTWISE_CLIENT_ID."
-    if code == "host-not-allowed":
-        problem["remedy"] = "Ask the operator to add the host to PSA_TRUSTED_HOSTS."
+    remedy = _REMEDIES.get(code, "Nothing to do: it is tried again every minute.")
+    problem = {"code": code, "text": text, "remedy": remedy}
     changed = Connection.objects.filter(
         pk=connection.pk, state__in=(ConnectionState.CONNECTED, ConnectionState.UNVERIFIED)
     ).update(
@@ -228,11 +233,22 @@ def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResul
         holds_release(held, now)
         waits = Delivery.objects.filter(connection=connection, held_by=HeldBy.PERMISSION).exists()
         row.update(next_probe_at=now + SLOW_PROBE_EVERY if waits else None)
-        if changed and connection.state_since is not None:
-            # What waited for the connection grew no older by it.
-            waited_s = int((now - connection.state_since).total_seconds())
-            Delivery.objects.open().filter(connection=connection).update(held_s=F("held_s") + waited_s)
+        if changed:
+            waited_add(connection, now)
     _tell(connection, bool(changed))
+
+
+def waited_add(connection: Connection, now: datetime) -> None:
+    """Add the time a connection did not flow to what waited for it: it does not count as age.
+
+    connection is the row as it was before it flowed again.
+    """
+    since = connection.state_since
+    if since is None or connection.state in (ConnectionState.CONNECTED, ConnectionState.UNVERIFIED):
+        return
+    # A delivery that was posted in between waited for less, and is given a little more than its due.
+    seconds = int((now - since).total_seconds())
+    Delivery.objects.open().filter(connection=connection).update(held_s=F("held_s") + seconds)
 
 
 def _as_probed(connection: Connection) -> QuerySet[Connection]:
@@ -283,7 +299,7 @@ def probe_failed(connection: Connection, exc: PsaError, now: datetime, *, asked:
         problem={
             "code": outcome.code,
             "text": outcome.text,
-            "remedy": outcome.remedy or "It is tried again by itself; replace the API key if it was changed.",
+            "remedy": outcome.remedy or _REMEDIES.get(outcome.code, _TRIED_AGAIN),
         },
     )
 

@@ -24,6 +24,15 @@ from psa.services.announce import connection_tell, deliveries_tell, listened_to
 from psa.services.move import require_same_company
 from psa.types import Actor, Endpoint, ProbeResult, Tenant
 
+_AFRESH: dict[str, Any] = {
+    "problem": None,
+    "auth_failed_at": None,
+    "next_probe_at": None,
+    "open_until": None,
+    "failures": 0,
+}
+"""Columns of a connection about which nothing is known any more."""
+
 
 def connection_create(
     tenant: Tenant,
@@ -134,9 +143,8 @@ def connection_update(
                 enabled = Connection.objects.filter(pk=connection.pk).exclude(state=ConnectionState.DISABLED)
                 if enabled.exclude(state=ConnectionState.UNVERIFIED).exists():
                     connection_tell(connection.pk)
-                enabled.update(
-                    state=ConnectionState.UNVERIFIED, problem=None, auth_failed_at=None, next_probe_at=None
-                )
+                if enabled.update(state=ConnectionState.UNVERIFIED, **_AFRESH):
+                    health.waited_add(connection, database_now())
     except IntegrityError as exc:
         raise _exists(cls) from exc
     return Connection.objects.get(pk=connection.pk)
@@ -231,9 +239,10 @@ def _switch(
         rows = Connection.objects.filter(pk=connection.pk)
         if rows.exclude(state=state).exists():
             connection_tell(connection.pk)
-        rows.update(
-            state=state, state_since=database_now(), problem=None, next_probe_at=None, auth_failed_at=None
-        )
+        now = database_now()
+        rows.update(state=state, state_since=now, **_AFRESH)
+        if state != ConnectionState.DISABLED:
+            health.waited_add(connection, now)
         _audit(connection, actor, verb, {})
     return Connection.objects.get(pk=connection.pk)
 

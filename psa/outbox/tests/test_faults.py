@@ -377,3 +377,22 @@ def test_time_spent_waiting_for_a_broken_connection_is_no_age(
     delivery.refresh_from_db()
     assert delivery.held_s >= timedelta(days=9).total_seconds() - 5
     assert len(stored()) == 1
+
+
+@pytest.mark.parametrize("how", ["probe", "enable", "update"])
+def test_time_in_which_a_connection_did_not_flow_is_no_age(
+    how: str, tenant: Any, connection: Connection, actor: Actor, post: Post, sandbox: SandboxServer
+) -> None:
+    delivery = post()
+    day_ago = timezone.now() - timedelta(days=1)
+    state = "disabled" if how == "enable" else "degraded"
+    Connection.objects.update(state=state, state_since=day_ago)
+    if how == "probe":
+        services.connection_test(tenant, connection.pk, actor=actor)
+    elif how == "enable":
+        services.connection_enable(tenant, connection.pk, actor=actor)
+    else:
+        keys = {"private_key": sandbox.credentials.private_key + "x"}
+        services.connection_update(tenant, connection.pk, actor=actor, credentials=keys, verify=False)
+    delivery.refresh_from_db()
+    assert delivery.held_s == pytest.approx(24 * 3600, abs=60)
