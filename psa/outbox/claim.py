@@ -111,7 +111,8 @@ def claim_due(
             flowing(now), Exists(found.filter(connection_id=OuterRef("pk")))
         ).only("pk")
         if database.features.has_select_for_update_skip_locked:
-            waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+            # no_key: who queues holds a lane and then points at the connection; a full lock would deadlock.
+            waiting = waiting.select_for_update(skip_locked=True, of=("self",), no_key=True)
         ids = [row.pk for row in waiting]
         if not ids:
             return []
