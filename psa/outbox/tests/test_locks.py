@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import DatabaseError, transaction
 from django.db import connection as database
-from django.db import transaction
 
 from psa import services
 from psa.database import database_now
@@ -30,7 +30,7 @@ def test_a_claim_and_a_post_to_the_same_ticket_do_not_lock_each_other_out(
 ) -> None:
     post("due already")
     holds_lane, claims = threading.Event(), threading.Event()
-    errors: list[Exception] = []
+    errors: list[DatabaseError] = []
 
     def post_meanwhile() -> None:
         """Hold the lane until the claim waits for it, then point at the connection the claim holds."""
@@ -42,7 +42,7 @@ def test_a_claim_and_a_post_to_the_same_ticket_do_not_lock_each_other_out(
                 threading.Event().wait(0.3)
                 part = NotePart(NoteKind.ANALYSIS, "posted meanwhile")
                 services.unit_enqueue(tenant, link.pk, [part], actor=actor)
-        except Exception as exc:
+        except DatabaseError as exc:
             errors.append(exc)
         finally:
             database.close()
