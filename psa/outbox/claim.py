@@ -39,6 +39,7 @@ class Claim:
     link_id: int
     unit_id: int
     token: str
+    """Proves the lease of this lane; one claim of several lanes gives all of them the same."""
     look: bool
     """True when the delivery is looked up, False when it is sent."""
     kind: str
@@ -60,6 +61,11 @@ class Claim:
     claimed_at: float
     """time.monotonic() at the claim."""
     provider: Provider = field(repr=False)
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """What tells this claim from every other one."""
+        return self.link_id, self.token
 
     def lease_left_s(self) -> float:
         """Return how many seconds of the lease remain."""
@@ -104,7 +110,6 @@ def claim_due(
     we count), nor more than `rooms` allows here. link_id keeps to the lane of one ticket.
     """
     current = psa_settings()
-    claimed: list[tuple[Delivery, str]] = []
     found = due(now) if link_id is None else due(now).filter(link_id=link_id)
     with transaction.atomic():
         waiting = Connection.objects.filter(
@@ -133,39 +138,36 @@ def claim_due(
                     .order_by("due_at", "id")[:room]
                 )
                 queues += [ready] if ready else []
-        while queues and len(claimed) < free_lanes:
+        wanted: list[Delivery] = []
+        while queues and len(wanted) < free_lanes:
+            for queue in queues[: free_lanes - len(wanted)]:
+                wanted.append(queue.pop(0))
             queues = [queue for queue in queues if queue]
-            for queue in queues:
-                if len(claimed) == free_lanes:
-                    break
-                delivery = queue.pop(0)
-                token = _lease(delivery, now, current.LEASE_S)
-                if token:
-                    claimed.append((delivery, token))
-    return claimed
+        return _lease(wanted, now, current.LEASE_S) if wanted else []
 
 
-def _lease(delivery: Delivery, now: datetime, lease_s: float) -> str:
-    """Return a lease token, or "" when somebody else was faster."""
+def _lease(wanted: list[Delivery], now: datetime, lease_s: float) -> list[tuple[Delivery, str]]:
+    """Lease the lanes of deliveries and return what was leased; the rest somebody else was faster with."""
     token = secrets.token_hex(16)
-    leased = (
-        TicketLink.objects.filter(pk=delivery.link_id)
-        .filter(Q(lease_token="") | Q(lease_expires_at__lt=now))
-        .update(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_s))
-    )
-    if not leased:
-        return ""
-    if delivery.state == DeliveryState.UNKNOWN:
-        return token
-    taken = Delivery.objects.filter(pk=delivery.pk, state__in=DUE_STATES, held_by=HeldBy.NOTHING).update(
-        state=DeliveryState.SENDING
-    )
-    if not taken:
-        TicketLink.objects.filter(pk=delivery.link_id, lease_token=token).update(
+    lanes = [row.link_id for row in wanted]
+    free = TicketLink.objects.filter(Q(lease_token="") | Q(lease_expires_at__lt=now), pk__in=lanes)
+    got = free.update(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_s))
+    if got < len(lanes):
+        leased = set(TicketLink.objects.filter(pk__in=lanes, lease_token=token).values_list("pk", flat=True))
+        wanted = [row for row in wanted if row.link_id in leased]
+    to_send = [row.pk for row in wanted if row.state != DeliveryState.UNKNOWN]
+    ready = Delivery.objects.filter(pk__in=to_send, state__in=DUE_STATES, held_by=HeldBy.NOTHING)
+    if ready.update(state=DeliveryState.SENDING) < len(to_send):
+        # Discarded, or put back, between our reading and our lease.
+        sending = set(
+            Delivery.objects.filter(pk__in=to_send, state=DeliveryState.SENDING).values_list("pk", flat=True)
+        )
+        lost = [row.link_id for row in wanted if row.pk in to_send and row.pk not in sending]
+        TicketLink.objects.filter(pk__in=lost, lease_token=token).update(
             lease_token="", lease_expires_at=None
         )
-        return ""
-    return token
+        wanted = [row for row in wanted if row.link_id not in lost]
+    return [(row, token) for row in wanted]
 
 
 def members_for(deliveries: list[Delivery]) -> dict[tuple[int, int], MemberMapping]:

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connection as database
 from django.db import transaction
 from django.db.models import F
 
 from psa.conf import psa_settings
-from psa.models import AuditEntry, Delivery, DeliveryAttempt, TicketLink
+from psa.models import AuditEntry, Connection, Delivery, DeliveryAttempt, TicketLink
 from psa.models.delivery import DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import health
 from psa.outbox.claim import Claim
-from psa.outbox.lanes import hold_rest, lane_promote, unit_refresh
+from psa.outbox.lanes import hold_rest, lanes_promote, units_refresh
 from psa.outbox.merge import lane_follow, snapshot
 from psa.outbox.outcome import POISON, Next, Outcome, backoff_s
 from psa.outbox.recheck import duplicate_problem
@@ -41,36 +42,60 @@ class Finished:
 
 
 def finish(rows: Iterable[Finished], now: datetime) -> None:
-    """Write down finished attempts, all in one transaction, and let the next delivery of each lane run."""
+    """Write down finished attempts, all in one transaction, and let the next delivery of each lane run.
+
+    One statement a delivery and about ten for all of them together: results come faster than they could be
+    written one by one.
+    """
     with transaction.atomic():
-        units: set[int] = set()
-        # In the order of connections, so that two workers never wait for each other's.
-        for row in sorted(rows, key=lambda row: (row.claim.connection_id, row.claim.link_id)):
-            if not _release(row.claim):
-                continue
-            _write(row, now)
-            units.add(row.claim.unit_id)
-            lane_promote(row.claim.link_id, now, row.claim.delivery_id)
+        ours = _release(list(rows))
+        deliveries = _deliveries(ours)
+        attempts: list[DeliveryAttempt] = []
+        audits: list[AuditEntry] = []
+        for row in ours:
+            delivery = deliveries[row.claim.delivery_id]
+            attempts.append(_attempt(row))
+            audits += _write(row, delivery, now)
+        DeliveryAttempt.objects.bulk_create(attempts)
+        AuditEntry.objects.bulk_create(audits)
+        lanes_promote({row.claim.link_id: row.claim.delivery_id for row in ours}, now)
+        for row in ours:
             if row.outcome.next is Next.FOLLOW and row.outcome.ticket is not None:
-                link = TicketLink.objects.get(pk=row.claim.link_id)
-                lane_follow(link, row.outcome.ticket, now)
-        for unit_id in units:
-            unit_refresh(unit_id)
+                lane_follow(TicketLink.objects.get(pk=row.claim.link_id), row.outcome.ticket, now)
+        units_refresh({row.claim.unit_id for row in ours})
 
 
-def _release(claim: Claim) -> bool:
-    """Give the lane back; False when somebody else holds it: our result is too late to count."""
-    return bool(
-        TicketLink.objects.filter(pk=claim.link_id, lease_token=claim.token).update(
-            lease_token="", lease_expires_at=None, cache_epoch=F("cache_epoch") + 1
-        )
+def _release(rows: list[Finished]) -> list[Finished]:
+    """Give lanes back and return the results that count: where somebody else holds one, ours is too late.
+
+    In the order of connections, so that two workers never wait for each other's.
+    """
+    links = TicketLink.objects.filter(pk__in=[row.claim.link_id for row in rows]).order_by(
+        "connection_id", "pk"
     )
+    if database.features.has_select_for_update:
+        links = links.select_for_update(of=("self",), no_key=database.features.has_select_for_no_key_update)
+    holders = dict(links.values_list("pk", "lease_token"))
+    ours = [row for row in rows if holders.get(row.claim.link_id) == row.claim.token]
+    TicketLink.objects.filter(pk__in=[row.claim.link_id for row in ours]).update(
+        lease_token="", lease_expires_at=None, cache_epoch=F("cache_epoch") + 1
+    )
+    return sorted(ours, key=lambda row: (row.claim.connection_id, row.claim.link_id))
 
 
-def _write(row: Finished, now: datetime) -> None:
+def _deliveries(rows: list[Finished]) -> dict[int, Delivery]:
+    """Return the rows' deliveries by id; those of one connection share its object and see its changes."""
+    ids = [row.claim.delivery_id for row in rows]
+    found = {row.pk: row for row in Delivery.objects.select_related("connection", "link").filter(pk__in=ids)}
+    connections: dict[int, Connection] = {}
+    for delivery in found.values():
+        delivery.connection = connections.setdefault(delivery.connection_id, delivery.connection)
+    return found
+
+
+def _attempt(row: Finished) -> DeliveryAttempt:
     claim, outcome = row.claim, _storable(row.outcome)
-    row = replace(row, outcome=outcome)
-    DeliveryAttempt.objects.create(
+    return DeliveryAttempt(
         delivery_id=claim.delivery_id,
         action="look" if claim.look else "send",
         started_at=row.started_at,
@@ -80,11 +105,16 @@ def _write(row: Finished, now: datetime) -> None:
         request_id=outcome.request_id,
         error="\n".join(part for part in (outcome.text, outcome.vendor_text) if part),
     )
-    delivery = Delivery.objects.select_related("connection", "link").get(pk=claim.delivery_id)
+
+
+def _write(row: Finished, delivery: Delivery, now: datetime) -> list[AuditEntry]:
+    """Store what became of a delivery and of its connection; return the audit entries this makes."""
+    claim, outcome = row.claim, _storable(row.outcome)
+    row = replace(row, outcome=outcome)
     before = delivery.state
     if before == DeliveryState.DISCARDED and outcome.next is not Next.DELIVERED:
         # Its connection was deleted by force while it was sent: what did not arrive is not wanted any more.
-        return
+        return []
     changed = _apply(delivery, row, now)
     delivery.save(update_fields=[*changed, "state", "due_at", "problem"])
     if outcome.ticket is not None and outcome.next is not Next.FOLLOW:
@@ -94,10 +124,9 @@ def _write(row: Finished, now: datetime) -> None:
     health.endpoint_remember(delivery.connection, claim.provider.endpoint)
     if delivery.state == DeliveryState.DEAD:
         hold_rest(delivery)
-    if delivery.state == DeliveryState.DELIVERED:
-        _audit(delivery, outcome)
     if delivery.state != before:
         transaction.on_commit(lambda: delivery_changed.send_robust(Delivery, delivery=delivery))
+    return [_audit(delivery, outcome)] if delivery.state == DeliveryState.DELIVERED else []
 
 
 def _storable(outcome: Outcome) -> Outcome:
@@ -218,7 +247,7 @@ def _again(delivery: Delivery, state: DeliveryState, now: datetime, wait_s: floa
         delivery.due_at = now + timedelta(seconds=wait_s)
 
 
-def _audit(delivery: Delivery, outcome: Outcome) -> None:
+def _audit(delivery: Delivery, outcome: Outcome) -> AuditEntry:
     facts: dict[str, Any] = {
         "delivery": delivery.pk,
         "unit": delivery.unit_id,
@@ -226,7 +255,7 @@ def _audit(delivery: Delivery, outcome: Outcome) -> None:
     }
     if delivery.kind == DeliveryKind.STATUS:
         facts["after"] = outcome.status_seen
-    AuditEntry.objects.create(
+    return AuditEntry(
         tenant_id=delivery.tenant_id,
         connection_id=delivery.connection_id,
         actor_id=delivery.created_by_id,

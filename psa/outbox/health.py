@@ -59,7 +59,10 @@ def next_probe(state: str, now: datetime, *, first: bool = False) -> dict[str, d
 
 
 def note(connection: Connection, outcome: Outcome, now: datetime) -> None:
-    """Record on the connection what one attempt told about it. Runs in the caller's transaction."""
+    """Record on the connection what one attempt told about it. Runs in the caller's transaction.
+
+    connection is kept true, too: the results of several attempts are written one after the other.
+    """
     row = Connection.objects.filter(pk=connection.pk)
     if outcome.health is Health.GOOD:
         _good(connection, now)
@@ -78,6 +81,8 @@ def note(connection: Connection, outcome: Outcome, now: datetime) -> None:
         _keys_refused(connection, now, outcome.text)
     if outcome.code == "psa-permission":
         _permission_missing(connection, outcome, now)
+    if outcome.health not in (Health.GOOD, Health.NEUTRAL) or outcome.code == "psa-permission":
+        connection.refresh_from_db()
 
 
 def endpoint_remember(connection: Connection, endpoint: Endpoint | None) -> None:
@@ -99,6 +104,9 @@ def _good(connection: Connection, now: datetime) -> None:
         Connection.objects.filter(pk=connection.pk).update(
             last_delivered_at=now, failures=0, auth_failed_at=None
         )
+        connection.last_delivered_at, connection.failures, connection.auth_failed_at = now, 0, None
+        if connection.state == ConnectionState.UNVERIFIED:
+            connection.state = ConnectionState.CONNECTED
         Connection.objects.filter(pk=connection.pk, state=ConnectionState.UNVERIFIED).update(
             state=ConnectionState.CONNECTED, state_since=now
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 
 from psa.models import Delivery, TicketLink, WorkUnit
 from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy, UnitState
@@ -13,29 +14,33 @@ from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy, UnitState
 IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
 
 
-def lane_promote(link_id: int, now: datetime, finished_id: int) -> None:
-    """Let the first open delivery of a lane run, if it was waiting only for its place.
+def lanes_promote(finished: Mapping[int, int], now: datetime) -> None:
+    """Let the first open delivery of each lane run, if it was waiting only for its place.
 
-    The one just finished steps back behind it when it is to be tried again: a person may have put another
-    one before it meanwhile, and only the head of a lane may be free to run.
+    Shape: finished maps the id of a lane to the delivery just finished in it. That one steps back behind the
+    first when it is to be tried again: a person may have put another one before it meanwhile, and only the
+    head of a lane may be free to run.
     """
-    head = (
-        Delivery.objects.filter(link_id=link_id, state__in=OPEN_STATES)
+    first = (
+        Delivery.objects.filter(link_id=OuterRef("pk"), state__in=OPEN_STATES)
         .exclude(held_by=HeldBy.DEAD)
         .order_by("seq")
-        .only("pk", "held_by", "due_at")
-        .first()
     )
-    if head is not None and head.held_by == HeldBy.EARLIER:
-        stepped_back = Delivery.objects.filter(
-            pk=finished_id, state__in=OPEN_STATES, held_by=HeldBy.NOTHING
-        ).exclude(state__in=IN_FLIGHT)
-        stepped_back.update(held_by=HeldBy.EARLIER)
-        in_flight = Delivery.objects.filter(link_id=link_id, state__in=IN_FLIGHT)
-        if not in_flight.exists():
-            Delivery.objects.filter(pk=head.pk, held_by=HeldBy.EARLIER).update(
-                held_by=HeldBy.NOTHING, due_at=now
-            )
+    heads = TicketLink.objects.filter(pk__in=finished).annotate(
+        head=Subquery(first.values("pk")[:1]), head_held=Subquery(first.values("held_by")[:1])
+    )
+    waiting = dict(heads.filter(head_held=HeldBy.EARLIER).order_by().values_list("pk", "head"))
+    if not waiting:
+        return
+    Delivery.objects.filter(
+        pk__in=[finished[link_id] for link_id in waiting],
+        state__in=(DeliveryState.READY, DeliveryState.RETRYING),
+        held_by=HeldBy.NOTHING,
+    ).update(held_by=HeldBy.EARLIER)
+    in_flight = Delivery.objects.filter(link_id=OuterRef("link_id"), state__in=IN_FLIGHT)
+    Delivery.objects.filter(~Exists(in_flight), pk__in=waiting.values(), held_by=HeldBy.EARLIER).update(
+        held_by=HeldBy.NOTHING, due_at=now
+    )
 
 
 def lane_lock(link_id: int) -> None:
@@ -106,13 +111,25 @@ def lane_recompute(link_id: int, now: datetime) -> None:
 
 def unit_refresh(unit_id: int) -> None:
     """Store the state of a unit: blocked by one dead delivery, open by one open one, else done."""
-    states = set(Delivery.objects.filter(unit_id=unit_id).values_list("state", flat=True))
+    units_refresh({unit_id})
+
+
+def units_refresh(unit_ids: Collection[int]) -> None:
+    """Store the state of each unit, in two statements and one more for each further state."""
+    states: dict[int, set[str]] = {}
+    rows = Delivery.objects.filter(unit_id__in=unit_ids).order_by().values_list("unit_id", "state").distinct()
+    for unit_id, state in rows:
+        states.setdefault(unit_id, set()).add(state)
+    groups: dict[UnitState, list[int]] = {}
+    for unit_id, found in states.items():
+        groups.setdefault(_unit_state(found), []).append(unit_id)
+    for unit_state, ids in groups.items():
+        WorkUnit.objects.filter(pk__in=sorted(ids)).exclude(state=unit_state).update(state=unit_state)
+
+
+def _unit_state(states: set[str]) -> UnitState:
     if DeliveryState.DEAD in states:
-        state = UnitState.BLOCKED
-    elif states & set(OPEN_STATES):
-        state = UnitState.OPEN
-    elif DeliveryState.DELIVERED in states:
-        state = UnitState.DELIVERED
-    else:
-        state = UnitState.DISCARDED
-    WorkUnit.objects.filter(pk=unit_id).exclude(state=state).update(state=state)
+        return UnitState.BLOCKED
+    if states & set(OPEN_STATES):
+        return UnitState.OPEN
+    return UnitState.DELIVERED if DeliveryState.DELIVERED in states else UnitState.DISCARDED

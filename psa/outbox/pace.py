@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Hashable
 
 SLOW_S = 3.0
 """A call that takes longer is slow. A PSA answers a write in well under a second when it is well."""
@@ -18,19 +19,19 @@ class Pace:
 
     def __init__(self, lanes: int) -> None:
         self._lanes = lanes
-        self._flying: dict[str, tuple[int, float]] = {}
+        self._flying: dict[Hashable, tuple[int, float]] = {}
         self._slow: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._flying)
 
-    def started(self, token: str, connection_id: int) -> None:
-        """Note that a lane began to work on the claim with this lease token."""
-        self._flying[token] = (connection_id, time.monotonic())
+    def started(self, claim: Hashable, connection_id: int) -> None:
+        """Note that a lane began to work on a claim."""
+        self._flying[claim] = (connection_id, time.monotonic())
 
-    def ended(self, token: str) -> None:
+    def ended(self, claim: Hashable) -> None:
         """Note that a lane is free again, and whether its connection is slow."""
-        connection_id, since = self._flying.pop(token)
+        connection_id, since = self._flying.pop(claim)
         if time.monotonic() - since >= SLOW_S:
             self._slow.add(connection_id)
         else:

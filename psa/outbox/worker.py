@@ -125,7 +125,7 @@ class Worker:
 
     def _collect(self, found: Finished | schedule.Probed | Rechecked | None) -> None:
         if isinstance(found, Finished):
-            self._pace.ended(found.claim.token)
+            self._pace.ended(found.claim.key)
             self._unwritten.append(found)
             return
         self._side_busy -= 1
@@ -180,7 +180,7 @@ class Worker:
             return 0
         claims = claims_take(database_now(), free, rooms=self._pace.room)
         for claim in claims:
-            self._pace.started(claim.token, claim.connection_id)
+            self._pace.started(claim.key, claim.connection_id)
             self._pool.submit(self._lane, claim)
         return len(claims)
 

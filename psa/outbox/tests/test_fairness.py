@@ -17,7 +17,7 @@ from psa.outbox.worker import Worker
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.types import Actor, NoteKind, NotePart
 
-SLOW_CALL_S = 2.0
+SLOW_CALL_S = 6.0
 
 
 @pytest.fixture

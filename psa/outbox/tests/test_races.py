@@ -81,10 +81,10 @@ def test_a_result_that_cannot_be_written_costs_the_others_nothing(
     good = services.unit_enqueue(tenant, link.pk, [NotePart(NoteKind.ANALYSIS, "good")], actor=actor)
     real = finish._write
 
-    def write(row: Finished, now: Any) -> None:
+    def write(row: Finished, *args: Any) -> Any:
         if row.claim.delivery_id == bad.pk:
             raise ValueError("cannot be written")
-        real(row, now)
+        return real(row, *args)
 
     monkeypatch.setattr(finish, "_write", write)
     Worker(4).run(once=True)
