@@ -47,6 +47,17 @@ def check_psa_settings(app_configs: Sequence[Any] | None, **_kwargs: Any) -> lis
                 id="psa.E004",
             )
         )
+    try:
+        if current.PEOPLE:
+            import_string(current.PEOPLE)
+    except ImportError as exc:
+        found.append(
+            Error(
+                f"PSA['PEOPLE'] cannot be loaded: {exc}",
+                hint="Give the dotted path of people(tenant) -> Iterable[psa.types.Person], or leave it out.",
+                id="psa.E009",
+            )
+        )
     if current.LEASE_S <= current.CONNECT_TIMEOUT_S + current.CALL_DEADLINE_S:
         found.append(
             Error(

@@ -24,6 +24,18 @@ class PsaSettings:
     """Provider key → dotted path of its class."""
     SCOPE: str = "psa.scope.superuser_scope"
     """Dotted path of `scope(request) -> types.Scope | None`: who is asking, and for which tenant."""
+    PEOPLE: str = ""
+    """Dotted path of `people(tenant) -> Iterable[types.Person]`: who may be mapped to a member, those who are
+    switched off included. Empty: nobody can be mapped."""
+    OUTCOMES: Mapping[str, bool] = field(
+        default_factory=lambda: {
+            "resolved": True,
+            "unresolved": False,
+            "escalated": False,
+            "cancelled": False,
+        }
+    )
+    """The host's words for how work ends → True when the ticket should be closed then."""
     TRUSTED_HOSTS: tuple[str, ...] = ()
     """`host`, `host:port` or CIDR that may be private or plain HTTP."""
     CA_BUNDLE: str | None = None

@@ -102,6 +102,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "integrations_ui.shell.shell",
             ],
         },
     },
@@ -172,6 +173,20 @@ MFA_ALLOW_UNVERIFIED_EMAIL = True
 API_TOKEN_FAILURES_PER_MINUTE = 20
 """Wrong tokens one address may send in a minute before it gets 429 without a look at the database."""
 
+# Mail
+
+_MAIL: dict[str, Any] = env.email_url("EMAIL_URL", "consolemail://" if DEBUG else "smtp://localhost:25")
+EMAIL_BACKEND: str = _MAIL["EMAIL_BACKEND"]
+EMAIL_HOST: str = _MAIL.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT: int = _MAIL.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER: str = _MAIL.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD: str = _MAIL.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS: bool = _MAIL.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL: bool = _MAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+"""Seconds; whoever presses Invite waits for the mail server."""
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "ResolutionFlow <noreply@localhost>")
+
 # Language and time
 
 LANGUAGE_CODE = "en-us"
@@ -213,6 +228,7 @@ SESSION_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SECURE = _HTTPS
+CSRF_FAILURE_VIEW = "integrations_ui.views.errors.csrf_failure"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [PSA_BASE_URL] if PSA_BASE_URL.startswith("https://") else []
 CONTENT_SECURITY_POLICY = (
@@ -272,6 +288,7 @@ PSA = {
     "BASE_URL": PSA_BASE_URL,
     "PROVIDERS": {"connectwise": "psa.providers.connectwise.provider.ConnectWiseProvider"},
     "SCOPE": "resolutionflow.accounts.scope.scope",
+    "PEOPLE": "resolutionflow.accounts.people.people",
     "ENGINE": "celery" if CELERY_BROKER_URL else "embedded",
     "DEFAULT_CREDENTIALS": {"connectwise": {"client_id": env.str("CONNECTWISE_CLIENT_ID", "")}},
 }

@@ -11,6 +11,7 @@ from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.request import Request
 
 from psa import selectors
+from psa.api.correction_field import CorrectionsField
 from psa.api.schema import EnumField, shaped
 from psa.models import Connection, Delivery, WorkUnit
 from psa.models.connection import ConnectionState
@@ -317,6 +318,7 @@ class DeliveryDetailSerializer(DeliverySerializer):
     """One delivery with its text. Lists leave the text out: fifty of them would be most of a megabyte."""
 
     text = serializers.SerializerMethodField(help_text="Text of a note; null for other kinds.")
+    corrections = CorrectionsField()
 
     def get_text(self, delivery: Delivery) -> str | None:
         """Return the text as it was queued, without its marker."""

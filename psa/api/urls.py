@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from psa.api import connections, deliveries, problem_groups, tickets
+from psa.api import (
+    audit,
+    connections,
+    corrections,
+    deliveries,
+    members,
+    problem_groups,
+    status_rules,
+    tickets,
+)
 
 app_name = "psa_api"
 
@@ -24,6 +33,17 @@ urlpatterns = [
         tickets.StatusList.as_view(),
         name="status-list",
     ),
+    path(
+        "connections/<int:connection_id>/members/", members.MemberMappings.as_view(), name="member-mappings"
+    ),
+    path(
+        "connections/<int:connection_id>/members/match/", members.MemberMatch.as_view(), name="member-match"
+    ),
+    path(
+        "connections/<int:connection_id>/status-rules/",
+        status_rules.StatusRules.as_view(),
+        name="status-rules",
+    ),
     path("units/<int:unit_id>/", deliveries.UnitDetail.as_view(), name="unit-detail"),
     path("deliveries/", deliveries.DeliveryList.as_view(), name="delivery-list"),
     path("deliveries/<int:delivery_id>/", deliveries.DeliveryDetail.as_view(), name="delivery-detail"),
@@ -31,6 +51,17 @@ urlpatterns = [
     path(
         "deliveries/<int:delivery_id>/discard/", deliveries.DeliveryDiscard.as_view(), name="delivery-discard"
     ),
+    path(
+        "deliveries/<int:delivery_id>/correct/",
+        corrections.DeliveryCorrect.as_view(),
+        name="delivery-correct",
+    ),
+    path(
+        "deliveries/<int:delivery_id>/remove-double/",
+        corrections.DeliveryRemoveDouble.as_view(),
+        name="delivery-remove-double",
+    ),
+    path("audit/", audit.AuditList.as_view(), name="audit-list"),
     path("problems/", problem_groups.ProblemList.as_view(), name="problem-list"),
     path("problems/<int:problem_id>/retry/", problem_groups.ProblemRetry.as_view(), name="problem-retry"),
     path(

@@ -6,6 +6,7 @@ from psa.models.connection import AuditEntry, Connection
 from psa.models.delivery import Delivery, DeliveryAttempt, WorkUnit
 from psa.models.idempotency import IdempotencyRecord
 from psa.models.member_mapping import MemberMapping
+from psa.models.member_review import MemberReview
 from psa.models.periodic_job import PeriodicJob
 from psa.models.status_rule import StatusRule
 from psa.models.ticket_link import TicketLink
@@ -20,6 +21,7 @@ __all__ = [
     "DeliveryAttempt",
     "IdempotencyRecord",
     "MemberMapping",
+    "MemberReview",
     "PeriodicJob",
     "StatusRule",
     "TicketLink",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from django.db import models
 from django.db.models.functions import Lower
@@ -110,6 +110,14 @@ class Connection(models.Model):
         return self.name
 
 
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    """Audit entries: they can be read and added, nothing else."""
+
+    def delete(self) -> NoReturn:
+        """Raise: nothing leaves the audit. Raises: RuntimeError."""
+        raise RuntimeError("Audit entries are never deleted.")
+
+
 class AuditEntry(models.Model):
     """One row for each write to a PSA and each change of a connection. Never changed, never a secret."""
 
@@ -133,6 +141,8 @@ class AuditEntry(models.Model):
     """Redacted before and after."""
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = AuditQuerySet.as_manager()
+
     class Meta:
         ordering: ClassVar = ["-id"]
         verbose_name_plural = "audit entries"
@@ -140,3 +150,13 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verb} by {self.actor_name}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Store a new entry. Raises: RuntimeError, for one that is stored already."""
+        if not self._state.adding:
+            raise RuntimeError("Audit entries are never changed.")
+        super().save(*args, **options)
+
+    def delete(self, *_args: Any, **_options: Any) -> NoReturn:
+        """Raise: nothing leaves the audit. Raises: RuntimeError."""
+        raise RuntimeError("Audit entries are never deleted.")

@@ -36,6 +36,8 @@ class MemberMapping(models.Model):
     """The engineer's own keys, if given: {"public_key", "private_key"}."""
     own_suspended_at = models.DateTimeField(null=True, blank=True)
     """Set when the own keys were refused; the connection's keys are used again."""
+    member_left_at = models.DateTimeField(null=True, blank=True)
+    """Since when the PSA no longer lists the member as active; None while it does."""
     created_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True, blank=True)
 

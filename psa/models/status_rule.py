@@ -37,6 +37,10 @@ class StatusRule(models.Model):
     """True when the status takes no time entries."""
     mails_customer = models.BooleanField(default=False)
     """True when the status has a mail template."""
+    closes = models.BooleanField(null=True, blank=True)
+    """True when the status closes the ticket; None until the status was read."""
+    checked_at = models.DateTimeField(null=True, blank=True)
+    """When the statuses of the board were last read for this rule."""
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:

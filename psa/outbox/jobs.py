@@ -12,7 +12,9 @@ from django.db import DatabaseError
 
 from psa.models import PeriodicJob
 from psa.outbox.lanes import lanes_mend
+from psa.outbox.members import members_review
 from psa.outbox.prune import prune
+from psa.outbox.rules import status_rules_review
 from psa.outbox.schedule import mapping_held_release
 from psa.outbox.totals import attempt_totals_roll
 
@@ -44,6 +46,9 @@ JOBS: tuple[Job, ...] = (
         lambda now, going: prune(now, keep_going=going),
         jitter=timedelta(hours=1),
     ),
+    # Often, but each connection and board has its turn once a day only.
+    Job("members-review", timedelta(minutes=5), members_review, jitter=timedelta(minutes=1)),
+    Job("status-rules-review", timedelta(minutes=5), status_rules_review, jitter=timedelta(minutes=1)),
 )
 
 

@@ -28,6 +28,8 @@ from psa.types import (
     Page,
     ProbeResult,
     RecordType,
+    RoleNeed,
+    RoleRow,
     Status,
     Ticket,
 )
@@ -60,6 +62,8 @@ class Provider(ABC):
     """What a valid address looks like, shown in forms."""
     body_max_chars: ClassVar[int] = 15_000
     """Longest note this PSA is known to keep whole."""
+    role_needs: ClassVar[tuple[RoleNeed, ...]] = ()
+    """Rows of the security role each feature needs; empty for a PSA without such roles."""
 
     def __init__(self, config: ConnectionConfig, http: HttpClient, cache: Cache) -> None:
         self.config = config
@@ -113,6 +117,22 @@ class Provider(ABC):
             elif value:
                 clean[entry.name] = value
         return clean, errors
+
+    @classmethod
+    def role_recipe(cls) -> list[RoleRow]:
+        """Return `role_needs` by module and row, as whoever sets the role up goes through them."""
+        found: dict[tuple[str, str], list[RoleNeed]] = {}
+        for need in cls.role_needs:
+            found.setdefault((need.module, need.row), []).append(need)
+        return [
+            RoleRow(
+                module,
+                row,
+                frozenset(level for need in needs for level in need.levels),
+                tuple(need.feature for need in needs),
+            )
+            for (module, row), needs in sorted(found.items())
+        ]
 
     def close(self) -> None:
         """Release the sockets. The provider is not used afterwards."""

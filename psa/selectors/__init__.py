@@ -3,6 +3,7 @@
 Its modules are named in the singular: a module called like one of the functions below would be hidden by it.
 """
 
+from psa.selectors.audit import audit_entries
 from psa.selectors.connection import (
     boards,
     connection_flows,
@@ -24,6 +25,19 @@ from psa.selectors.delivery import (
     unit_get,
     unit_origin_deliveries,
 )
+from psa.selectors.member import (
+    MemberPlan,
+    PersonRow,
+    Unmatched,
+    deliveries_to_hand_over,
+    member_mappings,
+    member_plan,
+    member_review,
+    member_rows,
+    members,
+    members_known,
+    members_search,
+)
 from psa.selectors.problem import (
     Problem,
     ProblemScope,
@@ -32,27 +46,53 @@ from psa.selectors.problem import (
     problem_sight,
     problems,
 )
+from psa.selectors.rule import (
+    RuleWarning,
+    boards_without_rule,
+    outcomes,
+    rule_warnings,
+    status_rules,
+    status_warnings,
+)
 
 __all__ = [
+    "MemberPlan",
+    "PersonRow",
     "Problem",
     "ProblemScope",
     "QueueHealth",
+    "RuleWarning",
+    "Unmatched",
+    "audit_entries",
     "boards",
+    "boards_without_rule",
     "connection_flows",
     "connection_get",
     "connections",
     "deliveries",
+    "deliveries_to_hand_over",
     "delivery_get",
     "delivery_held_by",
+    "member_mappings",
+    "member_plan",
+    "member_review",
+    "member_rows",
+    "members",
+    "members_known",
+    "members_search",
     "note_posted",
     "open_deliveries",
+    "outcomes",
     "problem_deliveries",
     "problem_get",
     "problem_sight",
     "problems",
     "provider_classes",
     "queue_health",
+    "rule_warnings",
     "status_rule",
+    "status_rules",
+    "status_warnings",
     "statuses",
     "tickets_search",
     "unit_get",

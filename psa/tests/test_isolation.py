@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from psa import selectors, services
 from psa.exceptions import MissingError
-from psa.models import AuditEntry, Connection, Delivery, WorkUnit
+from psa.models import AuditEntry, Connection, Delivery, TicketLink, WorkUnit
 from psa.providers.dummy.server import DummyServer
 from psa.tests.conftest import World
-from psa.types import NoteKind, NotePart, StatusPart
+from psa.types import NoteDraft, NoteKind, NotePart, RecordType, StatusPart
 
 pytestmark = pytest.mark.usefixtures("dummy")
 
@@ -27,6 +28,32 @@ def problem_of(world: World) -> selectors.Problem:
     return next(row for row in selectors.problems(world.account) if row.scope == "deliveries")
 
 
+def another_link(world: World) -> TicketLink:
+    """Return a ticket a note can be moved to."""
+    return TicketLink.objects.create(
+        tenant=world.account, connection=world.connection, record_type="service", ticket_id="1002"
+    )
+
+
+def put_on_ticket(world: World) -> None:
+    """Let the delivery of a tenant stand on its ticket."""
+    draft = NoteDraft(NoteKind.ANALYSIS, f"Spooler restarted.\n{world.delivery.marker}")
+    server = DummyServer.of(str(world.connection.pk))
+    note = server.note_store((RecordType.SERVICE, "1001"), draft, "Ann Ames")
+    Delivery.objects.filter(pk=world.delivery.pk).update(
+        state="delivered", external_id=note.id, delivered_at=timezone.now()
+    )
+
+
+ON_TICKET = {
+    "services.note_hide",
+    "services.note_correct",
+    "services.note_move",
+    "services.note_remove",
+    "services.double_remove",
+}
+"""These change a note that stands on its ticket."""
+RULES = [services.StatusRuleDraft("1", "resolved", "14")]
 PARTS = [NotePart(NoteKind.ANALYSIS, "x"), StatusPart("New")]
 
 MISSING: dict[str, Call] = {
@@ -62,11 +89,48 @@ MISSING: dict[str, Call] = {
     "services.delivery_edit": lambda us, them: services.delivery_edit(
         us.account, them.delivery.pk, scope=us.scope, text="x"
     ),
+    "services.note_hide": lambda us, them: services.note_hide(us.account, them.delivery.pk, scope=us.scope),
+    "services.note_correct": lambda us, them: services.note_correct(
+        us.account, them.delivery.pk, scope=us.scope, text="x"
+    ),
+    "services.note_move": lambda us, them: services.note_move(
+        us.account, them.delivery.pk, another_link(us).pk, scope=us.scope
+    ),
+    "services.note_remove": lambda us, them: services.note_remove(
+        us.account, them.delivery.pk, scope=us.scope
+    ),
+    "services.double_remove": lambda us, them: services.double_remove(
+        us.account, them.delivery.pk, scope=us.scope
+    ),
     "services.problem_retry": lambda us, them: services.problem_retry(
         us.account, problem_of(them).id, scope=us.scope
     ),
     "services.problem_discard": lambda us, them: services.problem_discard(
         us.account, problem_of(them).id, scope=us.scope
+    ),
+    "services.members_match": lambda us, them: services.members_match(
+        us.account, them.connection.pk, actor=us.actor
+    ),
+    "services.member_mappings_set": lambda us, them: services.member_mappings_set(
+        us.account, them.connection.pk, {us.engineer.pk: "8"}, actor=us.actor
+    ),
+    "services.member_news_clear": lambda us, them: services.member_news_clear(us.account, them.connection.pk),
+    "services.status_rules_set": lambda us, them: services.status_rules_set(
+        us.account, them.connection.pk, RULES, actor=us.actor
+    ),
+    "services.status_rules_refresh": lambda us, them: services.status_rules_refresh(
+        us.account, them.connection.pk
+    ),
+    "selectors.members": lambda us, them: selectors.members(us.account, them.connection.pk),
+    "selectors.members_known": lambda us, them: selectors.members_known(us.account, them.connection.pk),
+    "selectors.members_search": lambda us, them: selectors.members_search(us.account, them.connection.pk),
+    "selectors.member_mappings": lambda us, them: selectors.member_mappings(us.account, them.connection.pk),
+    "selectors.member_rows": lambda us, them: selectors.member_rows(us.account, them.connection.pk),
+    "selectors.member_plan": lambda us, them: selectors.member_plan(us.account, them.connection.pk),
+    "selectors.member_review": lambda us, them: selectors.member_review(us.account, them.connection.pk),
+    "selectors.status_rules": lambda us, them: selectors.status_rules(us.account, them.connection.pk),
+    "selectors.boards_without_rule": lambda us, them: selectors.boards_without_rule(
+        us.account, them.connection.pk
     ),
     "selectors.problem_get": lambda us, them: selectors.problem_get(us.account, problem_of(them).id),
     "selectors.connection_get": lambda us, them: selectors.connection_get(us.account, them.connection.pk),
@@ -81,6 +145,15 @@ MISSING: dict[str, Call] = {
 EMPTY: dict[str, Call] = {
     "services.open_deliveries_discard": lambda us, them: services.open_deliveries_discard(
         us.account, them.link.pk, actor=us.actor, origin=them.unit.origin, reason="x"
+    ),
+    "services.member_mappings_close": lambda us, them: services.member_mappings_close(
+        us.account, them.engineer.pk, actor=us.actor
+    ),
+    "services.deliveries_hand_over": lambda us, them: services.deliveries_hand_over(
+        us.account, them.engineer.pk, us.owner.pk, scope=us.scope
+    ),
+    "selectors.deliveries_to_hand_over": lambda us, them: selectors.deliveries_to_hand_over(
+        us.account, them.engineer.pk
     ),
     "selectors.problem_deliveries": lambda us, them: selectors.problem_deliveries(
         us.account, problem_of(them)
@@ -97,6 +170,7 @@ EMPTY: dict[str, Call] = {
 """These find nothing."""
 
 OWN_ONLY: dict[str, Call] = {
+    "selectors.audit_entries": lambda us, them: selectors.audit_entries(us.account),
     "selectors.connections": lambda us, them: selectors.connections(us.account),
     "selectors.deliveries": lambda us, them: selectors.deliveries(us.account),
     "selectors.problems": lambda us, them: [
@@ -133,6 +207,8 @@ def test_own_ids_are_found(name: str, ours: World) -> None:
     """Each call of the tables works on a row of one's own: it fails below for the tenant's sake only."""
     call = MISSING.get(name) or EMPTY[name]
     Connection.objects.update(company_id="")  # the provider in memory knows no accounts
+    if name in ON_TICKET:
+        put_on_ticket(ours)
     if name == "selectors.note_posted":
         Delivery.objects.update(state="delivered")
     found = call(ours, ours)

@@ -1,4 +1,4 @@
-"""Owns writes to accounts: people, memberships, API tokens."""
+"""Owns writes to accounts: people, memberships, API tokens. Invitations are in `accounts.invitations`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from psa import selectors as psa_selectors
+from psa import services as psa_services
+from psa.exceptions import ConflictError, MissingError
+from psa.types import Actor
 from resolutionflow.accounts.models import Account, ApiToken, Membership, Role, User
 
 PREFIX_BYTES = 4
@@ -112,3 +117,62 @@ def membership_set(user: User, account: Account, role: Role) -> Membership:
         user.is_staff = is_staff
         user.save(update_fields=["is_staff"])
     return membership
+
+
+@dataclass(frozen=True, slots=True)
+class Deactivation:
+    """What went with a person who was switched off, and what is left to do."""
+
+    user: User
+    tokens: int
+    """API tokens that were revoked."""
+    mappings: tuple[Any, ...]
+    """`psa.MemberMapping` rows that ended."""
+    deliveries: QuerySet[Any]
+    """`psa.Delivery` rows of theirs that are open or dead: `psa.services.deliveries_hand_over` takes them."""
+
+
+def user_deactivate(account: Account, user_id: int, *, actor: Actor) -> Deactivation:
+    """Switch a person off: sessions, tokens, mappings and password end, what they posted goes on.
+
+    Each of these ends for good. Who is switched on again has no password, no token and no mapping.
+    Raises: MissingError; ConflictError `own-user`, `last-admin`.
+    """
+    with transaction.atomic():
+        user = _colleague(account, user_id)
+        if user.pk == actor.user_id:
+            raise ConflictError("You cannot switch yourself off. Ask another admin.", code="own-user")
+        admins = Membership.objects.filter(account=account, role=Role.ADMIN, user__is_active=True)
+        # Locked, so that two admins who switch each other off do not leave the account without one.
+        others = list(admins.select_for_update(of=("self",)).exclude(user=user).values_list("pk", flat=True))
+        if user.membership.role == Role.ADMIN and not others:
+            raise ConflictError("An account needs an admin. Make somebody else one first.", code="last-admin")
+        user.is_active = False
+        # Sessions, reset links and invitations are signed over the password: all of them end with it.
+        user.set_unusable_password()
+        user.save(update_fields=["is_active", "password"])
+        tokens = ApiToken.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+        mappings = psa_services.member_mappings_close(
+            account, user.pk, actor=actor, reason=f"{user.display_name} was switched off."
+        )
+    deliveries = psa_selectors.deliveries_to_hand_over(account, user.pk)
+    return Deactivation(user, tokens, tuple(mappings), deliveries)
+
+
+def user_reactivate(account: Account, user_id: int) -> User:
+    """Switch a person on again, and nothing else: they need a new password, a mapping and tokens.
+
+    `invitations.invitation_send` mails them a link to choose a password.
+    Raises: MissingError.
+    """
+    user = _colleague(account, user_id)
+    user.is_active = True
+    user.save(update_fields=["is_active"])
+    return user
+
+
+def _colleague(account: Account, user_id: int) -> User:
+    found = User.objects.filter(membership__account=account, pk=user_id).select_related("membership").first()
+    if found is None:
+        raise MissingError("There is no such person in your account.")
+    return found

@@ -130,3 +130,17 @@ def test_env_file_fills_in_and_the_environment_wins(tmp_path: Path) -> None:
 
 def test_static_files_carry_a_hash_in_production() -> None:
     assert "Manifest" in settings()["STORAGES"]["staticfiles"]["BACKEND"]
+
+
+def test_mail_is_shown_in_development_and_sent_by_a_server_otherwise() -> None:
+    code = "from resolutionflow import settings as s; print(s.EMAIL_BACKEND, s.EMAIL_HOST, s.EMAIL_USE_TLS)"
+    url = "smtp+tls://u:p@mail.example:587"
+    shown = [
+        start(code, **GOOD, **given).stdout.split() for given in ({"DEBUG": "1"}, {}, {"EMAIL_URL": url})
+    ]
+    start_of = "django.core.mail.backends."
+    assert shown == [
+        [f"{start_of}console.EmailBackend", "localhost", "False"],
+        [f"{start_of}smtp.EmailBackend", "localhost", "False"],
+        [f"{start_of}smtp.EmailBackend", "mail.example", "True"],
+    ]

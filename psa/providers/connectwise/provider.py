@@ -19,6 +19,7 @@ from psa.providers.connectwise.auth import CREDENTIAL_SCHEMA
 from psa.providers.connectwise.lookups import LookupOperations
 from psa.providers.connectwise.notes import NoteOperations
 from psa.providers.connectwise.permissions import LIST_READS, NEEDS, grant_for, judge_rows
+from psa.providers.connectwise.role import ROLE_NEEDS
 from psa.providers.connectwise.tickets import TicketOperations
 from psa.types import Capability, Endpoint, Feature, FeatureResult, FeatureStatus, ProbeResult
 
@@ -35,6 +36,7 @@ class ConnectWiseProvider(TicketOperations, NoteOperations, LookupOperations):
     identity_fields = frozenset({"company_id", "public_key"})
     site_example = "na.myconnectwise.net"
     credential_schema = CREDENTIAL_SCHEMA
+    role_needs = ROLE_NEEDS
     capabilities = frozenset(
         {
             Capability.SERVICE_TICKETS,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 
 from psa.exceptions import ConnectFailedError, InvalidInputError
+from psa.providers.connectwise.sandbox.server import SandboxServer
 from resolutionflow.accounts.management.commands import seed_demo
 from resolutionflow.accounts.models import Account, ApiToken, Role, User
 from resolutionflow.flows.models import Flow
@@ -158,3 +162,34 @@ def test_missing_sandbox_keys_are_named(settings: Any) -> None:
     settings.DEMO_SANDBOX = SANDBOX | {"credentials": SANDBOX["credentials"] | {"public_key": ""}}
     with pytest.raises(CommandError, match="CONNECTWISE_SANDBOX_PUBLIC_KEY"):
         seed()
+
+
+@pytest.fixture
+def live_sandbox(settings: Any) -> Iterator[SandboxServer]:
+    with SandboxServer(port=0) as sandbox:
+        keys = dataclasses.asdict(sandbox.credentials)
+        settings.DEMO_SANDBOX = {"site": sandbox.url, "credentials": keys}
+        yield sandbox
+
+
+def mapped() -> dict[str, str]:
+    rows = apps.get_model("psa.MemberMapping").objects.filter(active=True)
+    return {row.user.username: row.member_name for row in rows}
+
+
+def test_demo_people_are_mapped_to_the_sandboxs_members(live_sandbox: SandboxServer) -> None:
+    seed()
+    assert mapped() == {"admin": "Alice Monroe", "lead": "Ben Keller", "engineer": "Erin Owens"}
+
+
+def test_second_run_keeps_the_mappings_there_are(live_sandbox: SandboxServer) -> None:
+    seed()
+    before = list(apps.get_model("psa.MemberMapping").objects.values_list("pk", flat=True))
+    seed()
+    assert list(apps.get_model("psa.MemberMapping").objects.values_list("pk", flat=True)) == before
+
+
+def test_demo_is_seeded_although_members_cannot_be_read(live_sandbox: SandboxServer) -> None:
+    live_sandbox.faults.add(kind="status", path="/system/info/members", status=500)
+    assert "API token" in seed()
+    assert mapped() == {}

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from psa import selectors, services
-from psa.exceptions import ProviderError, ServiceError
+from psa.exceptions import ProviderError, PsaError, ServiceError
 from psa.types import Actor
 from resolutionflow.accounts import demo
 from resolutionflow.accounts.models import Account, ApiToken, User
@@ -44,6 +44,7 @@ class Command(BaseCommand):
             key = _token(users["admin"])
         if not options["no_connection"]:
             self._connection(account, users["admin"])
+            self._members(account, users["admin"])
         self.stdout.write(f"Admin: admin / {passwords['admin']}")
         self.stdout.write(f"Lead: lead / {passwords['lead']}")
         self.stdout.write(f"Engineer: engineer / {passwords['engineer']}")
@@ -86,6 +87,15 @@ class Command(BaseCommand):
         except ServiceError as exc:
             details = "".join(f" {name}: {' '.join(texts)}" for name, texts in exc.fields.items())
             raise CommandError(f"The demo connection could not be stored. {exc}{details}") from exc
+
+    def _members(self, account: Account, admin: User) -> None:
+        """Map the demo's people to the sandbox's members by e-mail, so that notes show who wrote them."""
+        actor = Actor(admin.pk, admin.display_name)
+        for connection in selectors.connections(account).filter(provider="connectwise"):
+            try:
+                services.members_match(account, connection.pk, actor=actor)
+            except PsaError as exc:
+                self.stderr.write(f"The demo's people could not be mapped to members of the sandbox: {exc}")
 
 
 def _account() -> Account:
