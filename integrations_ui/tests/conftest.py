@@ -1,14 +1,20 @@
-"""Owns what page tests share: people, and Chromium where it is installed."""
+"""Owns what page tests share: people, a sandbox on a real socket, and Chromium where it is installed."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection as database
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from playwright.sync_api import Page
+from pytest_django.live_server_helper import LiveServer
 
+from psa.providers.connectwise.sandbox.server import SandboxServer
 from resolutionflow.accounts.models import Account, Role, User
 from resolutionflow.accounts.services import user_create
 
@@ -25,6 +31,16 @@ def browser_type_launch_args() -> dict[str, Any]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (apt-get install chromium): the browser tests are left out.")
     return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-dev-shm-usage"]}
+
+
+@pytest.fixture(scope="session")
+def live_server(django_db_setup: None, live_server: LiveServer) -> LiveServer:
+    """The server of pytest-django, started after the database is there.
+
+    Started before, it takes the database for one in memory and shares the connection of the tests' thread,
+    which SQLite does not stand once two requests come at the same time.
+    """
+    return live_server
 
 
 @pytest.fixture
@@ -45,6 +61,18 @@ def member(account: Account) -> User:
 
 
 @pytest.fixture
+def lead(account: Account) -> User:
+    return user_create(account, username="lea", password=PASSWORD, role=Role.LEAD, first_name="Lea")
+
+
+@pytest.fixture
+def foreign_owner(db: None) -> User:
+    """The admin of another account: may do everything, but not here."""
+    other = Account.objects.create(name="Contoso", slug="contoso")
+    return user_create(other, username="cora", password=PASSWORD, role=Role.ADMIN)
+
+
+@pytest.fixture
 def outsider(db: None) -> User:
     return user_create(
         Account.objects.create(name="Fabrikam", slug="fabrikam"), username="otto", password=PASSWORD
@@ -58,3 +86,38 @@ def watched(page: Page) -> Page:
     page.on("console", lambda message: message.type == "error" and page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     return page
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[SandboxServer]:
+    with SandboxServer(port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server: SandboxServer) -> SandboxServer:
+    """A ConnectWise server on a real socket, with fresh data."""
+    sandbox_server.reset()
+    return sandbox_server
+
+
+def typed_in(sandbox: SandboxServer, **changes: str) -> dict[str, str]:
+    """Return what an admin types to connect the sandbox."""
+    keys = sandbox.credentials
+    given = {
+        "name": "Main ConnectWise",
+        "site": sandbox.url,
+        "company_id": keys.company_id,
+        "public_key": keys.public_key,
+        "private_key": keys.private_key,
+        "client_id": keys.client_id,
+    }
+    return given | changes
+
+
+def queries_of(client: Client, url: str, **headers: Any) -> int:
+    """Return how many SQL queries a page costs; it has to be there."""
+    with CaptureQueriesContext(database) as captured:
+        answer = client.get(url, **headers)
+    assert answer.status_code == 200
+    return len(captured)

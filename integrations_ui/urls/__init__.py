@@ -1,0 +1,17 @@
+"""Owns the addresses of the pages: one module per area, all in the namespace `integrations_ui`."""
+
+from django.urls import include, path
+
+app_name = "integrations_ui"
+
+urlpatterns = [
+    path("", include("integrations_ui.urls.connections")),
+    path("", include("integrations_ui.urls.problems")),
+    path("", include("integrations_ui.urls.members")),
+    path("", include("integrations_ui.urls.rules")),
+    path("", include("integrations_ui.urls.activity")),
+    path("deliveries/", include("integrations_ui.urls.deliveries")),
+    path("audit/", include("integrations_ui.urls.audit")),
+    path("sessions/", include("integrations_ui.urls.sessions")),
+    path("tickets/", include("integrations_ui.urls.tickets")),
+]

@@ -1,0 +1,39 @@
+"""Owns the addresses of the session pages."""
+
+from django.urls import path
+
+from integrations_ui.views import session_complete, session_deliveries, session_link, session_post, sessions
+
+urlpatterns = [
+    path("", sessions.session_list, name="sessions"),
+    path("new/", sessions.session_new, name="session-new"),
+    path("<int:session_id>/", sessions.session_detail, name="session"),
+    path("<int:session_id>/edit/", sessions.session_edit, name="session-edit"),
+    path("<int:session_id>/ticket/", session_link.ticket_find, name="session-ticket"),
+    path("<int:session_id>/ticket/now/", session_link.ticket_now, name="session-ticket-now"),
+    path("<int:session_id>/ticket/unlink/", session_link.ticket_unlink, name="session-ticket-unlink"),
+    path(
+        "<int:session_id>/ticket/<int:connection_id>/<int:number>/",
+        session_link.ticket_confirm,
+        name="session-ticket-confirm",
+    ),
+    path("<int:session_id>/note/", session_post.note, name="session-note"),
+    path("<int:session_id>/complete/", session_complete.complete, name="session-complete"),
+    path("<int:session_id>/complete/statuses/", session_complete.status_field, name="session-statuses"),
+    path("<int:session_id>/deliveries/", sessions.session_deliveries, name="session-deliveries"),
+    path(
+        "<int:session_id>/deliveries/<int:delivery_id>/retry/",
+        session_deliveries.retry,
+        name="session-delivery-retry",
+    ),
+    path(
+        "<int:session_id>/deliveries/<int:delivery_id>/edit/",
+        session_deliveries.edit,
+        name="session-delivery-edit",
+    ),
+    path(
+        "<int:session_id>/deliveries/<int:delivery_id>/discard/",
+        session_deliveries.discard,
+        name="session-delivery-discard",
+    ),
+]
