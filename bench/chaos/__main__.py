@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if missing:
             print(f"== {database}, {engine}: skipped, {missing}.", flush=True)
             continue
-        result = _apart(options, database, engine)
-        failed = failed or result is None or not result.ok
-        results += [result] if result else []
+        found = _apart(options, database, engine)
+        failed = failed or found is None or not found.ok
+        results += [found] if found else []
     if options.blind:
         from bench.blind_retry import blind_clients
 

@@ -41,7 +41,7 @@ def _postgres(statement: str) -> None:
     import psycopg
 
     with psycopg.connect(postgres_url(), autocommit=True, connect_timeout=5) as connection:
-        connection.execute(statement)  # type: ignore[call-overload]
+        connection.execute(statement)
 
 
 def postgres_missing() -> str:

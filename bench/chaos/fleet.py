@@ -29,6 +29,7 @@ class Fleet:
         self._rng = random.Random(seed)
         self._kill_every_s = kill_every_s
         self._next_kill = time.monotonic() + self._pause_s()
+        self._attempts_at_kill = 0
         self._number = 0
         self.kills = 0
         self.fallen = 0
@@ -36,8 +37,12 @@ class Fleet:
         self._beat = self._celery_beat() if engine == "celery" else None
         self._workers = [self._start() for _ in range(workers)]
 
-    def step(self) -> None:
-        """Replace who fell; kill one at random when it is time."""
+    def step(self, attempts: int) -> None:
+        """Replace who fell; kill one at random when it is time.
+
+        Nobody is killed before an attempt was written down since the last kill, nor the one that started
+        last: on a machine too slow for the pace, workers would die before they did anything.
+        """
         for place, worker in enumerate(self._workers):
             if worker.exit_code is not None:
                 self.fallen += 1
@@ -47,10 +52,14 @@ class Fleet:
                     )
                 print(f"{worker.name} ended by itself ({worker.exit_code}):\n{worker.tail()}", flush=True)
                 self._workers[place] = self._start()
-        if self._kill_every_s > 0 and time.monotonic() >= self._next_kill:
-            place = self._rng.randrange(len(self._workers))
-            self._workers[place].kill()
+        is_time = self._kill_every_s > 0 and time.monotonic() >= self._next_kill
+        if is_time and attempts > self._attempts_at_kill:
+            oldest_first = sorted(self._workers, key=lambda worker: worker.started_at)
+            victim = self._rng.choice(oldest_first[:-1] or oldest_first)
+            place = self._workers.index(victim)
+            victim.kill()
             self.kills += 1
+            self._attempts_at_kill = attempts
             self._workers[place] = self._start()
             self._next_kill = time.monotonic() + self._pause_s()
 

@@ -30,7 +30,7 @@ QUICK_TIMES: dict[str, object] = PSA_TIMES | {
     "LEASE_S": 4.0,
     "RECONCILE_LOOKS_S": [0.3, 1.0],
     "PROBE_EVERY_S": 2.0,
-    "WORKER_POLL_S": 0.05,
+    "WORKER_POLL_S": 0.1,
 }
 """Shorter still, for the small run among the tests."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import DatabaseError, connection
-from django.db.models import Count
+from django.db.models import Count, Max
 
 from bench.chaos.databases import Keep
 from bench.chaos.evidence import evidence_write
@@ -123,10 +123,12 @@ def _storm(options: Options, stage: Stage, fleet: Fleet, started: float) -> Feed
     )
     feeders.start()
     told = started
+    attempts = 0
     try:
         while time.monotonic() - started < options.minutes * 60:
             try:
                 states.update(_states(states))
+                attempts = DeliveryAttempt.objects.aggregate(last=Max("pk"))["last"] or 0
             except DatabaseError:
                 connection.close()
             if feeders.failure is not None:
@@ -134,7 +136,7 @@ def _storm(options: Options, stage: Stage, fleet: Fleet, started: float) -> Feed
             if states[DeliveryState.DELIVERED] >= options.deliveries / 3:
                 outage.begin()
             outage.step()
-            fleet.step()
+            fleet.step(attempts)
             if time.monotonic() - told >= PROGRESS_EVERY_S:
                 told = time.monotonic()
                 _progress(told - started, feeders, states, fleet, outage)

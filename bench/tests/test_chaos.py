@@ -17,11 +17,12 @@ from bench.chaos.storm import Outage
 SIZE = [
     *("--deliveries", "60", "--tickets", "8", "--connections", "2", "--workers", "2"),
     *("--kill-every", "3", "--outage", "2", "--severity", "0.6", "--latency-ms", "20"),
-    *("--minutes", "1.5", "--quick"),
+    *("--minutes", "3", "--quick"),
 ]
 
 
 @pytest.mark.database
+@pytest.mark.timeout(240)  # about 20 s on an idle machine, ten times as long on a crowded one
 def test_every_note_is_on_its_ticket_once_in_order(tmp_path: Path) -> None:
     """One small set-up on the database the suite runs on. One test, so that it is run once."""
     path = tmp_path / "report.json"
@@ -36,14 +37,14 @@ def test_every_note_is_on_its_ticket_once_in_order(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=115,
+        timeout=230,
         check=False,
     )
     print(done.stdout)
     report = json.loads(path.read_text())
     assert not any(report["counts"].values())
     assert (report["queued"], report["delivered"], report["open"], report["dead"]) == (60, 60, 0, [])
-    assert (report["fallen"], report["slow_stops"], report["wrong_ids"]) == (0, 0, [])
+    assert (report["fallen"], report["slow_stops"], report["refused"], report["wrong_ids"]) == (0, 0, 0, [])
     assert done.returncode == 0
     # It was a storm, not a calm.
     assert report["kills"] >= 2
