@@ -12,6 +12,8 @@ from bench.chaos.programs import Program
 STOP_WITHIN_S = 20.0
 FALLEN_MAX = 10
 """So many workers that end by themselves end the run: they cannot even start."""
+ATTEMPTS_A_KILL = 10
+"""Attempts between two kills at least. A run at full speed makes several times as many."""
 CELERY = ("-m", "celery", "-A", "resolutionflow")
 POOL = 4
 """Processes of one Celery worker."""
@@ -40,8 +42,8 @@ class Fleet:
     def step(self, attempts: int) -> None:
         """Replace who fell; kill one at random when it is time.
 
-        Nobody is killed before an attempt was written down since the last kill, nor the one that started
-        last: on a machine too slow for the pace, workers would die before they did anything.
+        Nobody is killed before ATTEMPTS_A_KILL attempts were written down since the last kill, nor the one
+        that started last: on a machine too slow for the pace, workers would die before they did anything.
         """
         for place, worker in enumerate(self._workers):
             if worker.exit_code is not None:
@@ -53,7 +55,7 @@ class Fleet:
                 print(f"{worker.name} ended by itself ({worker.exit_code}):\n{worker.tail()}", flush=True)
                 self._workers[place] = self._start()
         is_time = self._kill_every_s > 0 and time.monotonic() >= self._next_kill
-        if is_time and attempts > self._attempts_at_kill:
+        if is_time and attempts - self._attempts_at_kill >= ATTEMPTS_A_KILL:
             oldest_first = sorted(self._workers, key=lambda worker: worker.started_at)
             victim = self._rng.choice(oldest_first[:-1] or oldest_first)
             place = self._workers.index(victim)

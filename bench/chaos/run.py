@@ -181,6 +181,9 @@ def _verdict(name: str, stage: Stage, wall_s: float, times: dict[str, object]) -
         for number, ticket_id in stage.lanes.values()
     }
     counts: Counts = count(expected, notes, marker_of)
+    # What is still open at the end is counted as that: nobody has given it up.
+    open_ones = {row.marker for row in rows if row.state in OPEN_STATES}
+    counts.lost = [marker for marker in counts.lost if marker not in open_ones]
     first_ids: dict[tuple[Lane, str], str] = {}
     for lane, stored in notes.items():
         for note in stored:
@@ -196,7 +199,7 @@ def _verdict(name: str, stage: Stage, wall_s: float, times: dict[str, object]) -
         counts=counts,
         wall_s=wall_s,
         delivered=len(delivered),
-        open=sum(row.state in OPEN_STATES for row in rows),
+        open=len(open_ones),
         dead=[
             {"id": row.pk, "marker": row.marker, "seq": row.seq, "problem": row.problem}
             for row in rows

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.chaos import fleet
+from bench.chaos.fleet import ATTEMPTS_A_KILL as ENOUGH
 from bench.chaos.fleet import Fleet
 
 
@@ -41,24 +42,24 @@ def names(found: Fleet) -> list[str]:
     return sorted(worker.name for worker in found._workers)
 
 
-def test_nobody_is_killed_while_nothing_is_attempted() -> None:
+def test_nobody_is_killed_while_little_is_attempted() -> None:
     found = started(2)
-    found.step(0)
-    assert found.kills == 0
-    found.step(1)
-    found.step(1)
-    assert found.kills == 1
+    kills = []
+    for attempts in (0, ENOUGH - 1, ENOUGH, ENOUGH + 1, 2 * ENOUGH):
+        found.step(attempts)
+        kills.append(found.kills)
+    assert kills == [0, 0, 1, 1, 2]
 
 
 def test_the_worker_that_started_last_is_spared() -> None:
     found = started(2)
-    found.step(1)
+    found.step(ENOUGH)
     assert names(found) == ["worker-002", "worker-003"]
 
 
 def test_a_lone_worker_is_not_spared() -> None:
     found = started(1)
-    found.step(1)
+    found.step(ENOUGH)
     assert names(found) == ["worker-002"]
 
 

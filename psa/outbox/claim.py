@@ -59,7 +59,7 @@ class Claim:
     snapshot_stale: bool
     """True when the ticket is to be read before a note is written to it."""
     claimed_at: float
-    """time.monotonic() at the claim."""
+    """time.monotonic() right before the claim, never later than what the lease counts from."""
     provider: Provider = field(repr=False)
 
     @property
@@ -155,6 +155,15 @@ def _lease(wanted: list[Delivery], now: datetime, lease_s: float) -> list[tuple[
     if got < len(lanes):
         leased = set(TicketLink.objects.filter(pk__in=lanes, lease_token=token).values_list("pk", flat=True))
         wanted = [row for row in wanted if row.link_id in leased]
+    looked_for = [row.pk for row in wanted if row.state == DeliveryState.UNKNOWN]
+    if looked_for:
+        # Settled by a worker whose lease had run out: there is nothing to look for any more.
+        still = set(
+            Delivery.objects.filter(pk__in=looked_for, state=DeliveryState.UNKNOWN).values_list(
+                "pk", flat=True
+            )
+        )
+        wanted = _given_back(wanted, [pk for pk in looked_for if pk not in still], token)
     to_send = [row.pk for row in wanted if row.state != DeliveryState.UNKNOWN]
     ready = Delivery.objects.filter(pk__in=to_send, state__in=DUE_STATES, held_by=HeldBy.NOTHING)
     if ready.update(state=DeliveryState.SENDING) < len(to_send):
@@ -162,12 +171,18 @@ def _lease(wanted: list[Delivery], now: datetime, lease_s: float) -> list[tuple[
         sending = set(
             Delivery.objects.filter(pk__in=to_send, state=DeliveryState.SENDING).values_list("pk", flat=True)
         )
-        lost = [row.link_id for row in wanted if row.pk in to_send and row.pk not in sending]
-        TicketLink.objects.filter(pk__in=lost, lease_token=token).update(
+        wanted = _given_back(wanted, [pk for pk in to_send if pk not in sending], token)
+    return [(row, token) for row in wanted]
+
+
+def _given_back(wanted: list[Delivery], lost: list[int], token: str) -> list[Delivery]:
+    """Give back the lanes of deliveries that are not to be worked on after all; return the others."""
+    if lost:
+        lanes = [row.link_id for row in wanted if row.pk in lost]
+        TicketLink.objects.filter(pk__in=lanes, lease_token=token).update(
             lease_token="", lease_expires_at=None
         )
-        wanted = [row for row in wanted if row.link_id not in lost]
-    return [(row, token) for row in wanted]
+    return [row for row in wanted if row.pk not in lost]
 
 
 def members_for(deliveries: list[Delivery]) -> dict[tuple[int, int], MemberMapping]:

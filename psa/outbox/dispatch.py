@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -34,16 +35,18 @@ def claims_take(
 
     What is due but cannot be sent (no mapping, no permission, credentials unreadable) is given back, held.
     """
+    # Before the claim: the lease counts from `now`, and a claim may wait for a lock.
+    started = time.monotonic()
     claims: list[Claim] = []
     while taken := claim_due(now, free_lanes - len(claims), rooms=rooms, link_id=link_id):
-        kept = _workable(taken, now)
+        kept = _workable(taken, now, started)
         claims += kept
         if len(kept) == len(taken):
             break
     return claims
 
 
-def _workable(taken: list[tuple[Delivery, str]], now: datetime) -> list[Claim]:
+def _workable(taken: list[tuple[Delivery, str]], now: datetime, started: float) -> list[Claim]:
     members = members_for([delivery for delivery, _token in taken])
     hold_unmapped = psa_settings().UNMAPPED_AUTHOR == "hold"
     claims = []
@@ -62,7 +65,7 @@ def _workable(taken: list[tuple[Delivery, str]], now: datetime) -> list[Claim]:
             problem = health.permission_problem(grant)
             _give_back(delivery, token, held_by=HeldBy.PERMISSION, problem=problem)
             continue
-        claims.append(claim_of(delivery, token, provider, mapping, now))
+        claims.append(replace(claim_of(delivery, token, provider, mapping, now), claimed_at=started))
     return claims
 
 

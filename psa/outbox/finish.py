@@ -28,6 +28,9 @@ from psa.types import NoteKind
 RECHECK_AFTER = timedelta(minutes=5)
 """When a delivery that was sent twice is looked at again: the PSA may commit the first write late."""
 
+UNREADABLE_WAIT_S = 1.0
+"""Least wait after a look that could not read the ticket, however short the looks are set."""
+
 _jitter = random.SystemRandom().random
 
 
@@ -95,6 +98,9 @@ def _deliveries(rows: list[Finished]) -> dict[int, Delivery]:
 
 def _attempt(row: Finished) -> DeliveryAttempt:
     claim, outcome = row.claim, _storable(row.outcome)
+    # A success that a look could not read holds other people's notes.
+    read = claim.look and outcome.http_status is not None and outcome.http_status < 300
+    evidence = "" if read else outcome.vendor_text
     return DeliveryAttempt(
         delivery_id=claim.delivery_id,
         action="look" if claim.look else "send",
@@ -103,7 +109,7 @@ def _attempt(row: Finished) -> DeliveryAttempt:
         outcome=outcome.code[:24],
         http_status=outcome.http_status,
         request_id=outcome.request_id,
-        error="\n".join(part for part in (outcome.text, outcome.vendor_text) if part),
+        error="\n".join(part for part in (outcome.text, evidence) if part),
     )
 
 
@@ -219,9 +225,8 @@ def _unknown(delivery: Delivery, claim: Claim, outcome: Outcome, now: datetime) 
     uncounted = claim.look and not outcome.looked
     step = looks[min(delivery.looks, len(looks) - 1)]
     # Retry-After postpones the look; a look that could not read the ticket is tried again, however long.
-    delivery.due_at = now + timedelta(
-        seconds=max(outcome.wait_s or 0.0, max(step, 10.0) if uncounted else step)
-    )
+    wait = max(looks[-1], UNREADABLE_WAIT_S) if uncounted else step
+    delivery.due_at = now + timedelta(seconds=max(outcome.wait_s or 0.0, wait))
 
 
 def _again(delivery: Delivery, state: DeliveryState, now: datetime, wait_s: float) -> None:

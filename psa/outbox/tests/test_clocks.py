@@ -133,3 +133,39 @@ def test_the_clock_that_counts_is_not_the_host_s(post: Post) -> None:
     with time_machine.travel(timezone.now() + timedelta(hours=1), tick=True):
         assert abs((database_now() - timezone.now()).total_seconds() + 3600) < 5
     assert claim.due(database_now()).count() == 0
+
+
+@pytest.mark.django_db
+def test_a_claim_that_waited_for_a_lock_believes_no_longer_lease_than_it_has(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post()
+    real = claim._lease
+
+    def slow(*args: Any) -> Any:
+        time.sleep(0.5)
+        return real(*args)
+
+    monkeypatch.setattr(claim, "_lease", slow)
+    now = database_now()
+    [held] = claims_take(now, 1)
+    left = (TicketLink.objects.get().lease_expires_at - database_now()).total_seconds()
+    assert held.lease_left_s() <= left + 0.1
+
+
+def test_an_unknown_delivery_somebody_settled_meanwhile_is_not_looked_for_again(
+    post: Post, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = post()
+    Delivery.objects.update(state="unknown")
+    real = claim._lease
+
+    def settled_meanwhile(*args: Any) -> Any:
+        Delivery.objects.update(state="delivered")
+        return real(*args)
+
+    monkeypatch.setattr(claim, "_lease", settled_meanwhile)
+    assert claims_take(database_now(), 1) == []
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+    assert TicketLink.objects.get().lease_token == ""
