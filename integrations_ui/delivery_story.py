@@ -25,6 +25,8 @@ CORRECTIONS = {
     "double-removed": "Extra note removed",
 }
 """What was done to a note on its ticket → words."""
+KIN_SHOWN = 200
+"""Deliveries of one piece of work that are looked at: eight parts of each note, and every text they had."""
 HISTORY_SHOWN = 100
 """Entries of the audit a page shows of one delivery, the newest."""
 
@@ -111,7 +113,8 @@ def kin_of(scope: Scope, delivery: Any) -> Sequence[Kin]:
     Costs two queries, however long the chain is: edits stay in the unit, copies and notes that ask to ignore
     it are one step away.
     """
-    together = list(selectors.deliveries(scope.tenant).filter(unit_id=delivery.unit_id).order_by("seq"))
+    unit = selectors.deliveries(scope.tenant).filter(unit_id=delivery.unit_id)
+    together = list(unit.order_by("seq")[:KIN_SHOWN])
     ids = [row.pk for row in together]
     before = [row.supersedes_id for row in together if row.supersedes_id and row.supersedes_id not in ids]
     elsewhere = selectors.deliveries(scope.tenant).filter(Q(supersedes_id__in=ids) | Q(pk__in=before))

@@ -35,6 +35,7 @@ urlpatterns = [
     path("integrations/", include("integrations_ui.urls")),
     path("admin/", admin.site.urls),
     path("accounts/", include("resolutionflow.accounts.urls")),
+    path("accounts/", include("resolutionflow.accounts.invitation_urls")),
     path("api/v1/", include("psa.api.urls")),
     path("api/v1/", include("resolutionflow.flows.api_urls")),
     path("api/v1/", include("resolutionflow.sessions.api_urls")),

@@ -46,6 +46,8 @@ class DeliveryRow:
     can_discard: bool
     asks_first: bool
     """True for a status that waits for a yes."""
+    may_act: bool = False
+    """True for whoever may change it, and read everything about it."""
     shown_text: str = ""
     """Text of a note, for whoever may change it."""
     status: str = ""
@@ -118,6 +120,7 @@ def delivery_row(scope: Scope, delivery: Any) -> DeliveryRow:
         can_edit=mine and dead and delivery.is_note,
         can_discard=mine and (dead or delivery.state in ("ready", "retrying")),
         asks_first=dead and problem.get("code") in _CHANGED_MEANWHILE,
+        may_act=mine,
         shown_text=str(delivery.payload.get("text", "")) if mine and delivery.is_note else "",
         status=_status(delivery),
     )

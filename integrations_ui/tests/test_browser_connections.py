@@ -90,6 +90,7 @@ def test_every_page_is_accessible_and_fits(
     watched: Page, live_server: LiveServer, owner: User, account: Account, size: dict[str, int], scheme: str
 ) -> None:
     ids = crowd(account, owner)
+    User.objects.filter(pk=owner.pk).update(last_name="Featherstonehaugh-Cholmondeley the Third")
     watched.set_viewport_size(size)
     watched.emulate_media(color_scheme=scheme)
     sign_in(watched, live_server, "olga")

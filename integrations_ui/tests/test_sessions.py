@@ -507,6 +507,24 @@ def test_discard_asks_about_the_rest(
     assert (first.state, first.discard_reason, second.state) == ("discarded", "Posted by hand", left)
 
 
+def test_delivered_note_can_be_taken_back(
+    client: Client, member: User, session: FlowSession, connection: Connection
+) -> None:
+    on_ticket(session, connection)
+    delivery = post(session, member, state="delivered", delivered_at=timezone.now(), external_id="1")
+    page = get(client, member, url(session))
+    assert f'href="/integrations/deliveries/{delivery.pk}/">Hide, correct, move or remove' in page
+
+
+def test_text_of_a_colleagues_post_is_not_shown(
+    client: Client, member: User, colleague: User, session: FlowSession, connection: Connection
+) -> None:
+    on_ticket(session, connection)
+    post(session, member, "Rebooted the secret way.")
+    page = get(client, colleague, url(session))
+    assert ("Rebooted the secret way." in page, "Details" in page) == (False, False)
+
+
 def test_lead_role_is_not_needed_to_begin(client: Client, account: Account) -> None:
     engineer = user_create(account, username="eve", password="x", role=Role.ENGINEER)
     client.force_login(engineer)

@@ -138,10 +138,14 @@ def delivery_discard(request: HttpRequest, scope: Scope, delivery_id: int) -> Ht
         else:
             messages.success(request, "It will not be posted.")
         return redirect(back)
+    row = delivery_row(scope, found)
+    if not row.can_discard:
+        messages.info(request, "It cannot be discarded as it stands now.")
+        return redirect(back)
     later = selectors.deliveries(scope.tenant).filter(unit_id=found.unit_id, seq__gt=found.seq)
     later = later.filter(state__in=("ready", "retrying", "dead")).order_by("seq")
     context = {
-        "row": delivery_row(scope, found),
+        "row": row,
         "later": [delivery_row(scope, other) for other in later],
         "back": back_url(request, ""),
         "cancel": back,

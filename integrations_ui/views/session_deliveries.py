@@ -50,7 +50,7 @@ def edit(request: HttpRequest, scope: Scope, session_id: int, delivery_id: int) 
     initial = {"text": delivery.payload.get("text", "")}
     if request.method != "POST":
         initial |= kept_take(request)
-    form = EditDeliveryForm(request.POST or None, initial=initial)
+    form = EditDeliveryForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             psa_services.delivery_edit(scope.tenant, delivery.pk, scope=scope, text=form.cleaned_data["text"])

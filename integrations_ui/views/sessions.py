@@ -102,7 +102,9 @@ def session_list(request: HttpRequest, scope: Scope) -> HttpResponse:
 @member_page
 def session_new(request: HttpRequest, scope: Scope) -> HttpResponse:
     """Ask what a new session is about, and begin it."""
-    form = SessionForm(scope.tenant, request.POST or None, initial=kept_take(request))
+    form = SessionForm(
+        scope.tenant, request.POST if request.method == "POST" else None, initial=kept_take(request)
+    )
     if request.method == "POST" and form.is_valid():
         try:
             session = services.session_create(
@@ -126,7 +128,7 @@ def session_new(request: HttpRequest, scope: Scope) -> HttpResponse:
 def session_detail(request: HttpRequest, scope: Scope, session_id: int) -> HttpResponse:
     """Show one session; a POST adds a step behind its last one."""
     session = selectors.session_get(scope.tenant, session_id)
-    form = StepForm(request.POST or None, initial=kept_take(request))
+    form = StepForm(request.POST if request.method == "POST" else None, initial=kept_take(request))
     if request.method == "POST" and form.is_valid():
         if (step_id := _step_add(request, scope, session, form)) is not None:
             return redirect(f"{reverse('integrations_ui:session', args=[session_id])}#step-{step_id}")
@@ -151,7 +153,7 @@ def session_edit(request: HttpRequest, scope: Scope, session_id: int) -> HttpRes
     """Change title, flow and closing summary of an open session."""
     session = selectors.session_get(scope.tenant, session_id)
     initial = summary_of(session) | kept_take(request)
-    form = SessionEditForm(scope.tenant, request.POST or None, initial=initial)
+    form = SessionEditForm(scope.tenant, request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         flow = form.cleaned_data["flow"]
         try:

@@ -51,7 +51,7 @@ def ticket_sessions(request: HttpRequest, scope: Scope, connection_id: int, numb
     start = {"title": (summary or f"Ticket #{number}")[:TITLE_MAX_CHARS]}
     if request.method != "POST":
         start |= kept_take(request)
-    form = SessionForm(scope.tenant, request.POST or None, initial=start)
+    form = SessionForm(scope.tenant, request.POST if request.method == "POST" else None, initial=start)
     if request.method == "POST" and form.is_valid():
         begun = _begin(request, scope, connection, number, form)
         if begun is not None:

@@ -22,8 +22,6 @@ from resolutionflow.accounts import invitations
 from resolutionflow.accounts.models import Account, Role, User
 from resolutionflow.accounts.services import user_create, user_deactivate, user_reactivate
 
-pytestmark = pytest.mark.urls("resolutionflow.accounts.tests.invitation_urls")
-
 Connection = Any
 
 
