@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -37,13 +38,15 @@ class World:
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make the outbox live in this world, without jitter and without log lines."""
         monkeypatch.setattr(timezone, "now", lambda: self.now)
-        ticks = SimpleNamespace(monotonic=lambda: (self.now - START).total_seconds())
-        monkeypatch.setattr("psa.outbox.claim.time", ticks)
+        ticks = SimpleNamespace(
+            **{**vars(time), "monotonic": lambda: (self.now - START).total_seconds()},
+        )
         monkeypatch.setattr(logging.getLogger("psa.outbox"), "disabled", True)
         replaced = {
             "database_now": lambda: self.now,
             "provider_for": lambda _connection: self.psa,
             "_jitter": lambda: 0.0,
+            "time": ticks,
         }
         for module in list(sys.modules.values()):
             if getattr(module, "__name__", "").startswith(("psa.outbox.", "psa.services.")):
