@@ -118,13 +118,14 @@ class BoardForm(forms.Form):
 
     def __init__(
         self,
+        board_id: str,
         statuses: Sequence[Status],
         provider_label: str,
-        *args: Any,
+        data: Any = None,
+        *,
         rules: Iterable[Any] = (),
-        **kwargs: Any,
     ) -> None:
-        kwargs["initial"] = {
+        stored = {
             name: value
             for rule in rules
             for name, value in (
@@ -132,7 +133,9 @@ class BoardForm(forms.Form):
                 (f"mail_{rule.outcome}", rule.mail),
             )
         }
-        super().__init__(*args, **kwargs)
+        # The forms of several boards may stand on one page.
+        super().__init__(data, initial=stored, auto_id=f"board-{board_id}-%s")
+        self.board_id = board_id
         self.statuses = {status.id: status for status in statuses}
         offered = [("", "Leave the status as it is")]
         offered += [(status.id, _offer(status)) for status in statuses]
@@ -163,11 +166,11 @@ class BoardForm(forms.Form):
         mail = str(self[f"mail_{outcome}"].value() or "silent")
         return warning_lines(selectors.status_warnings(status, outcome), mail)
 
-    def drafts(self, board_id: str) -> list[StatusRuleDraft]:
+    def drafts(self) -> list[StatusRuleDraft]:
         """Return the rules the form asks for. Needs a valid form."""
         return [
             StatusRuleDraft(
-                board=board_id,
+                board=self.board_id,
                 outcome=outcome,
                 status=self.cleaned_data[f"status_{outcome}"],
                 mail=self.cleaned_data[f"mail_{outcome}"] or "silent",

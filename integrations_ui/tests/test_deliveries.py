@@ -313,6 +313,14 @@ def test_what_is_being_checked_cannot_be_discarded(
     assert Delivery.objects.get(pk=found.pk).state == "unknown"
 
 
+def test_what_is_on_the_ticket_is_not_offered_to_be_discarded(
+    client: Client, member: User, connection: Connection
+) -> None:
+    found = put(post(connection, member), "delivered")
+    client.force_login(member)
+    assert client.get(url_of(found, "discard/"))["Location"] == url_of(found)
+
+
 # Roles and tenants ------------------------------------------------------------------------------
 
 PAGES = ["delivery", "delivery-live", "delivery-attempts", "delivery-edit", "delivery-discard"]

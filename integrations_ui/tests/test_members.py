@@ -1,12 +1,10 @@
-"""Tests of the tab Members: who is mapped, the match, choosing by hand, invitations, the nightly review."""
+"""Tests of the tab Members: who is mapped, the match, choosing by hand, and the nightly review."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
-from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
@@ -16,7 +14,7 @@ from integrations_ui.tests.session_desk import HTMX, actor_of, connect_sandbox, 
 from psa import selectors, services
 from psa.models import Connection, MemberMapping, MemberReview
 from psa.providers.connectwise.sandbox.server import SandboxServer
-from resolutionflow.accounts.models import Account, Membership, Role, User
+from resolutionflow.accounts.models import Account, User
 from resolutionflow.accounts.services import user_create
 
 ERIN, FELIX, GIA, CARMEN = "105", "106", "107", "103"
@@ -305,59 +303,6 @@ def test_all_of_a_page_are_ticked_by_a_link(client: Client, owner: User, url: st
     assert "checked" not in get(client, owner, f"{url}free/", **HTMX)
     page = get(client, owner, f"{url}?now=1&tick=1")
     assert page.count("checked>") == page.count('type="checkbox"') > 5
-
-
-def test_inviting_asks_first_and_names_everybody(client: Client, owner: User, url: str) -> None:
-    client.force_login(owner)
-    page = text_of(client.post(f"{url}invite/", {"member": [CARMEN, "104"]}))
-    assert "Create 2 users and invite them by mail?" in page
-    assert "Carmen Diaz" in page
-    assert not User.objects.filter(email__startswith="cdiaz").exists()
-    assert mail.outbox == []
-
-
-def test_invited_member_becomes_an_engineer_and_is_mapped(
-    client: Client, owner: User, account: Account, connection: Connection, url: str
-) -> None:
-    client.force_login(owner)
-    page = text_of(client.post(f"{url}invite/", {"member": [CARMEN], "sure": "yes"}, follow=True))
-    carmen = User.objects.get(email="cdiaz@acme-msp.example")
-    assert Membership.objects.get(user=carmen).role == Role.ENGINEER
-    assert mapped(connection) == {"Carmen Diaz": CARMEN}
-    assert [found.to for found in mail.outbox] == [["cdiaz@acme-msp.example"]]
-    assert "1 person was invited by mail" in page
-
-
-def test_one_who_cannot_be_invited_keeps_nobody_else(client: Client, owner: User, url: str) -> None:
-    client.force_login(owner)
-    page = text_of(client.post(f"{url}invite/", {"member": [CARMEN, FELIX, "9999"], "sure": "yes"}))
-    assert "is shared by several members" in page
-    assert "The PSA has no such member any more." in page
-    assert User.objects.filter(email="cdiaz@acme-msp.example").exists()
-
-
-def test_link_is_shown_where_no_mail_could_be_sent(
-    client: Client, owner: User, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_args: Any, **_options: Any) -> None:
-        raise OSError("no mail server")
-
-    monkeypatch.setattr("resolutionflow.accounts.invitations.send_mail", refuse)
-    client.force_login(owner)
-    page = text_of(client.post(f"{url}invite/", {"member": [CARMEN], "sure": "yes"}))
-    assert "Hand this link over yourself" in page
-    assert "http://testserver/accounts/invitation/" in page
-
-
-def test_nobody_ticked_is_said(client: Client, owner: User, url: str) -> None:
-    client.force_login(owner)
-    assert "Tick the members to invite first." in text_of(client.post(f"{url}invite/", follow=True))
-
-
-def test_only_admins_invite(client: Client, lead: User, url: str) -> None:
-    client.force_login(lead)
-    assert client.post(f"{url}invite/", {"member": [CARMEN], "sure": "yes"}).status_code == 403
-    assert not User.objects.filter(email="cdiaz@acme-msp.example").exists()
 
 
 # Nightly review ---------------------------------------------------------------------------------

@@ -221,8 +221,8 @@ def test_status_that_is_not_there_is_refused_beside_its_field(
     answer = client.post(board, {"status_escalated": value, "status_resolved": CLOSED})
     page = text_of(answer)
     assert answer.status_code == 422
-    assert 'id="id_status_escalated_error"' in page
-    assert 'id="id_status_resolved_error"' not in page
+    assert 'id="board-1-status_escalated_error"' in page
+    assert 'id="board-1-status_resolved_error"' not in page
     assert "<script>alert" not in page
     assert stored() == {}
 

@@ -78,7 +78,7 @@ def rules_board(request: HttpRequest, scope: Scope, connection_id: int, board_id
     if htmx or request.method == "POST" or "now" in request.GET:
         context |= _form(request, scope, connection, board_id)
         form = context.get("form")
-        if request.method == "POST" and form is not None and _saved(scope, connection, board_id, form):
+        if request.method == "POST" and form is not None and _saved(scope, connection, form):
             if htmx:
                 return _row(request, scope, connection, board_id, saved=True)
             messages.success(request, f"The rules of {context['name']} are saved.")
@@ -116,7 +116,7 @@ def rules_warnings(request: HttpRequest, scope: Scope, connection_id: int, board
         found = selectors.statuses(scope.tenant, connection_id, _checked(board_id))
     except (PsaError, LookupError):
         found = []
-    form = BoardForm(found, card_of(connection).provider_label, request.GET)
+    form = BoardForm(board_id, found, card_of(connection).provider_label, request.GET)
     warnings = form.warnings(outcome) if outcome in selectors.outcomes() else []
     return render(request, "integrations_ui/rules/_warnings.html", {"warnings": warnings})
 
@@ -183,18 +183,20 @@ def _form(request: HttpRequest, scope: Scope, connection: Any, board_id: str) ->
     rules = selectors.status_rules(scope.tenant, connection.pk).filter(board_id=board_id)
     label = card_of(connection).provider_label
     data = request.POST if request.method == "POST" else None
-    form = BoardForm(statuses, label, data, rules=rules)
+    form = BoardForm(board_id, statuses, label, data, rules=rules)
     lost = [rule for rule in rules if rule.status_id not in form.statuses]
     return {"name": board.name, "form": form, "lost": lost}
 
 
-def _saved(scope: Scope, connection: Any, board_id: str, form: BoardForm) -> bool:
+def _saved(scope: Scope, connection: Any, form: BoardForm) -> bool:
     """Store the rules of a form; False when something is wrong, and the form says what."""
     if not form.is_valid():
         return False
-    drafts = form.drafts(board_id)
+    drafts = form.drafts()
     try:
-        services.status_rules_set(scope.tenant, connection.pk, drafts, actor=scope.actor, board_id=board_id)
+        services.status_rules_set(
+            scope.tenant, connection.pk, drafts, actor=scope.actor, board_id=form.board_id
+        )
     except InvalidInputError as exc:
         form.errors_place(exc, drafts)
     except ServiceError as exc:
