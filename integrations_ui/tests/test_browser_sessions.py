@@ -89,34 +89,6 @@ def choose(page: Page, outcome: str, *, summary: str = "", status: str = "") -> 
     expect(page.locator(".htmx-request")).to_have_count(0)
 
 
-def test_from_the_link_to_what_stands_on_the_ticket(
-    watched: Page, live_server: LiveServer, member: User, session: FlowSession, sandbox: SandboxServer
-) -> None:
-    page = watched
-    sign_in(page, live_server, "mia")
-    page.get_by_role("link", name="Sessions").first.click()
-    page.get_by_role("link", name="Printer offline").click()
-    page.get_by_role("link", name="Link a ticket").first.click()
-    page.get_by_label("Words or ticket number").press_sequentially("second floor")
-    page.get_by_role("link", name=f"#{TICKET}").click()
-    expect(page.get_by_text("Owen Castillo").first).to_be_visible()
-    page.get_by_role("button", name="Link this ticket").click()
-    expect(page.get_by_text("In Progress")).to_be_visible()  # the panel has asked the PSA by itself
-
-    page.get_by_role("link", name="Complete").click()
-    choose(page, "Resolved", summary="It prints again.", status="Closed")
-    page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("Your staff only")).to_be_visible()
-    assert posts(session) == []
-    page.get_by_role("button", name="Complete and post").click()
-    expect(page.get_by_text("Queued").first).to_be_visible()
-    deliver()
-    expect(page.locator("#deliveries").get_by_text("Delivered", exact=True)).to_have_count(3, timeout=15_000)
-    expect(page.locator("#deliveries[hx-get]")).to_have_count(0)
-    assert sandbox.ticket(TICKET)["status"]["name"] == "Closed"
-    assert troubles(page) == []
-
-
 def test_linking_and_completing_without_javascript(
     browser: Browser, live_server: LiveServer, member: User, session: FlowSession, sandbox: SandboxServer
 ) -> None:
