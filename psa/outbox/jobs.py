@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from psa.models import PeriodicJob
 from psa.outbox.lanes import lanes_mend
 from psa.outbox.members import members_review
+from psa.outbox.moves import moves_finish
 from psa.outbox.prune import prune
 from psa.outbox.rules import status_rules_review
 from psa.outbox.schedule import mapping_held_release
@@ -39,6 +40,7 @@ class Job:
 JOBS: tuple[Job, ...] = (
     Job("lanes-mend", timedelta(seconds=10), lambda now, _going: lanes_mend(now)),
     Job("mapping-held-release", timedelta(seconds=10), lambda now, _going: mapping_held_release(now)),
+    Job("note-moves", timedelta(seconds=10), lambda now, _going: moves_finish(now)),
     Job("attempt-totals", timedelta(seconds=15), lambda now, _going: attempt_totals_roll(now)),
     Job(
         "prune",
