@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from psa.conf import psa_settings
@@ -19,6 +20,7 @@ from psa.outbox import health, schedule
 from psa.outbox.claim import Claim, Rooms, claim_due, claim_of, looks_first, members_for
 from psa.outbox.finish import Finished
 from psa.outbox.lane import attempt
+from psa.outbox.lanes import lanes_promote
 from psa.outbox.outcome import Next, Outcome
 from psa.outbox.recheck import Recheck, recheck_of, rechecks_claim
 from psa.provider_pool import provider_for
@@ -26,6 +28,16 @@ from psa.providers.base import Provider
 from psa.providers.registry import UnknownProviderError
 
 log = logging.getLogger("psa.outbox")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    """A claimed delivery that cannot be sent now, and what it waits for."""
+
+    delivery: Delivery
+    token: str
+    held_by: HeldBy = HeldBy.NOTHING
+    problem: dict[str, str] | None = None
 
 
 def claims_take(
@@ -49,23 +61,25 @@ def claims_take(
 def _workable(taken: list[tuple[Delivery, str]], now: datetime, started: float) -> list[Claim]:
     members = members_for([delivery for delivery, _token in taken])
     hold_unmapped = psa_settings().UNMAPPED_AUTHOR == "hold"
-    claims = []
+    claims: list[Claim] = []
+    unsent: list[_Unsent] = []
     for delivery, token in taken:
         provider = provider_of(delivery.connection)
         mapping = members.get((delivery.connection_id, delivery.created_by_id or 0))
         if provider is None:
-            _give_back(delivery, token)
+            unsent.append(_Unsent(delivery, token))
             continue
         looked_up = delivery.state == DeliveryState.UNKNOWN or looks_first(delivery)
         if hold_unmapped and delivery.is_note and mapping is None and not looked_up:
-            _give_back(delivery, token, held_by=HeldBy.MAPPING)
+            unsent.append(_Unsent(delivery, token, HeldBy.MAPPING))
             continue
         grant = None if looked_up else health.grant_missing(delivery.connection, delivery.kind)
         if grant is not None:
-            problem = health.permission_problem(grant)
-            _give_back(delivery, token, held_by=HeldBy.PERMISSION, problem=problem)
+            unsent.append(_Unsent(delivery, token, HeldBy.PERMISSION, health.permission_problem(grant)))
             continue
         claims.append(replace(claim_of(delivery, token, provider, mapping, now), claimed_at=started))
+    if unsent:
+        _give_back(unsent)
     return claims
 
 
@@ -126,17 +140,21 @@ def side_jobs(now: datetime, at_most: int) -> list[schedule.ProbeJob | Recheck]:
     return jobs
 
 
-def _give_back(
-    delivery: Delivery, token: str, held_by: HeldBy = HeldBy.NOTHING, problem: dict[str, str] | None = None
-) -> None:
-    """Undo a claim whose delivery was not sent, and hold it if something is missing."""
-    freed = TicketLink.objects.filter(pk=delivery.link_id, lease_token=token).update(
-        lease_token="", lease_expires_at=None
-    )
-    if freed:
-        Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING).update(
-            state=DeliveryState.READY,
-            held_by=held_by,
-            held_since=database_now() if held_by else None,
-            problem=problem,
-        )
+def _give_back(rows: list[_Unsent]) -> None:
+    """Undo claims whose deliveries were not sent, hold what misses something, and let their lanes go on."""
+    now = database_now()
+    with transaction.atomic():
+        lanes: dict[int, int] = {}
+        for row in sorted(rows, key=lambda row: (row.delivery.connection_id, row.delivery.link_id)):
+            delivery = row.delivery
+            lane = TicketLink.objects.filter(pk=delivery.link_id, lease_token=row.token)
+            if not lane.update(lease_token="", lease_expires_at=None):
+                continue
+            lanes[delivery.link_id] = delivery.pk
+            Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING).update(
+                state=DeliveryState.READY,
+                held_by=row.held_by,
+                held_since=now if row.held_by else None,
+                problem=row.problem,
+            )
+        lanes_promote(lanes, now)

@@ -31,6 +31,9 @@ RECHECK_AFTER = timedelta(minutes=5)
 UNREADABLE_WAIT_S = 1.0
 """Least wait after a look that could not read the ticket, however short the looks are set."""
 
+ENDS_LOOKING = ("ticket-gone",)
+"""What a look may find instead of our write that ends the matter. Any other refusal is of the look alone."""
+
 _jitter = random.SystemRandom().random
 
 
@@ -157,7 +160,7 @@ def _apply(delivery: Delivery, row: Finished, now: datetime) -> list[str]:
     if outcome.sent and outcome.next in (Next.DELIVERED, Next.UNKNOWN):
         delivery.sends += 1
     following = outcome.next
-    if claim.look and following not in (Next.DELIVERED, Next.DEAD):
+    if claim.look and following is not Next.DELIVERED and outcome.code not in ENDS_LOOKING:
         # Whatever hindered the look, the write may still have happened.
         following = Next.UNKNOWN
     problem = {"code": outcome.code, "text": outcome.text, "remedy": outcome.remedy} if outcome.text else None

@@ -25,7 +25,7 @@ def waits_for_person(delivery: Delivery) -> bool:
 
 
 def put_back(delivery: Delivery, now: datetime) -> bool:
-    """Put a delivery back into its lane with fresh attempts; False when a worker was faster.
+    """Put a delivery back into its lane with fresh attempts and no age; False when a worker was faster.
 
     What may be on the ticket is looked up first: see `claim.looks_first`.
     """
@@ -34,6 +34,8 @@ def put_back(delivery: Delivery, now: datetime) -> bool:
         "held_by": HeldBy.EARLIER,
         "attempts": 0,
         "looks": 0,
+        "held_since": None,
+        "held_s": max(int((now - delivery.created_at).total_seconds()), 0),
         "due_at": now,
         "problem": None,
     }

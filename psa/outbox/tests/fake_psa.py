@@ -81,9 +81,9 @@ class FakePsa(Provider):
         """Return how many notes carry a marker, on one ticket or on all."""
         return sum(note.marker == marker and ticket_id in ("", note.ticket_id) for note in self.notes)
 
-    def markers(self) -> list[str]:
-        """Return the markers of all notes, in the order in which they came to their tickets."""
-        return [note.marker for note in self.notes]
+    def markers(self, ticket_id: str) -> list[str]:
+        """Return the markers of a ticket's notes, in the order in which they came to it."""
+        return [note.marker for note in self.notes if note.ticket_id == ticket_id]
 
     def must_look(self, marker: str) -> None:
         """From now on a note must be looked up before it is sent, as if it had just been sent."""

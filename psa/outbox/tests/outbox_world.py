@@ -119,10 +119,6 @@ def check_order(rows: list[Delivery], psa: FakePsa, overtaken: set[int]) -> None
 
     Left out are those that others were allowed to overtake, because they waited for a person.
     """
-    place = {marker: number for number, marker in reversed(list(enumerate(psa.markers())))}
-    places = [
-        place[row.marker]
-        for row in rows
-        if row.is_note and row.state == "delivered" and row.pk not in overtaken
-    ]
+    wanted = [row for row in rows if row.is_note and row.state == "delivered" and row.pk not in overtaken]
+    places = [psa.markers(row.link.ticket_id).index(row.marker) for row in wanted]
     assert places == sorted(places), "the notes are out of order on the ticket"
