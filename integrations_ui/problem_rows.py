@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.core.signing import BadSignature, Signer
 from django.urls import reverse
 
-from psa.selectors import Problem, ProblemScope
+from psa.selectors import NOT_MAPPED, Problem, ProblemScope
 from psa.types import Scope
 
 _SIGNER = Signer(salt="integrations_ui.problem")
@@ -62,6 +62,8 @@ def _row(problem: Problem, scope: Scope) -> ProblemRow:
         discard = "I looked at it" if one else f"I looked at all {problem.count}"
     live = [row for row in problem.connections if row.deleted_at is None]
     page = "activity" if about_posts else "connection"
+    if problem.code == NOT_MAPPED:
+        page = "members"
     return ProblemRow(
         problem=problem,
         retry_label=retry,

@@ -72,6 +72,32 @@ def test_discarded_post_tells_by_whom_and_why(
     assert "#57050" in page
 
 
+def test_taken_along_post_tells_why_it_is_not_posted(
+    client: Client, lead: User, member: User, connection: Connection
+) -> None:
+    first = put(post(connection, member), "dead")
+    second = put(post(connection, member), "ready")
+    Delivery.objects.filter(pk=second.pk).update(unit=first.unit, seq=first.seq + 1)
+    client.force_login(lead)
+    client.post(f"/integrations/deliveries/{first.pk}/discard/", {"reason": "Posted by hand"})
+    page = get(client, lead, f"{URL}?what=delivery.")
+    assert len(ids(page)) == page.count("“Posted by hand”") == 2
+
+
+def test_status_that_stood_there_already_is_told_so(client: Client, lead: User, account: Account) -> None:
+    facts = {"before": "Closed", "after": "Closed", "already": True}
+    entry(account, "status.found", kind="status", mailed=False, facts=facts)
+    page = get(client, lead, URL)
+    assert "found the status set already" in page
+    assert "nothing had to be sent" in page
+
+
+def test_delivered_text_is_shown(client: Client, lead: User, member: User, connection: Connection) -> None:
+    found = post(connection, member)
+    deliver()
+    assert found.marker in get(client, lead, URL)
+
+
 def test_before_and_after_stand_side_by_side(client: Client, lead: User, account: Account) -> None:
     entry(account, facts={"before": "Old text.", "after": "New text."})
     page = get(client, lead, URL)

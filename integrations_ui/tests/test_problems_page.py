@@ -11,7 +11,7 @@ from integrations_ui.tests.conftest import queries_of
 from integrations_ui.tests.test_connections import page_of
 from psa import selectors
 from psa.models import Connection, Delivery
-from psa.tests.desk import DOUBLED, REFUSED, SILENT, Desk
+from psa.tests.desk import DOUBLED, KEPT, REFUSED, SILENT, UNSETTLED, Desk
 from resolutionflow.accounts.models import User
 
 HOME = "/integrations/"
@@ -52,6 +52,26 @@ def test_one_row_for_each_cause(client: Client, desk: Desk, connection: Connecti
     assert page.count("The PSA refused this.") == 2  # the sentence, and what the link is read out as
     assert "Retry all 3" in page
     assert "Discard all 3" in page
+
+
+def test_note_that_waits_for_a_mapping_leads_to_the_members(
+    client: Client, desk: Desk, connection: Connection
+) -> None:
+    desk.delivery(connection, "ready", held_by="mapping")
+    page = page_of(client, desk.lead)
+    assert f"is mapped to no member of {connection.name}." in page
+    assert f'href="{HOME}{connection.pk}/members/"' in page
+
+
+@pytest.mark.parametrize("problem", [UNSETTLED, KEPT])
+def test_note_that_could_not_be_taken_back_is_listed_until_somebody_looked(
+    client: Client, desk: Desk, connection: Connection, problem: dict[str, str]
+) -> None:
+    desk.delivery(connection, "delivered", problem=problem)
+    page = page_of(client, desk.lead)
+    assert problem["text"] in page
+    assert "I looked at it" in page
+    assert "/retry/" not in page
 
 
 def test_retry_all(client: Client, desk: Desk, connection: Connection) -> None:

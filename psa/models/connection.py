@@ -146,7 +146,10 @@ class AuditEntry(models.Model):
     class Meta:
         ordering: ClassVar = ["-id"]
         verbose_name_plural = "audit entries"
-        indexes: ClassVar = [models.Index(fields=["tenant", "-id"], name="psa_audit_by_tenant")]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "-id"], name="psa_audit_by_tenant"),
+            models.Index(fields=["tenant", "object_type", "object_id"], name="psa_audit_by_object"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verb} by {self.actor_name}"

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from psa.json_text import JSONText
 from psa.models.connection import Connection
 from psa.models.tenant import person_key, tenant_key
 from psa.models.ticket_link import TicketLink
@@ -211,6 +212,24 @@ class Delivery(models.Model):
                 fields=["connection", "kind"],
                 condition=models.Q(held_by="permission"),
                 name="psa_delivery_held_permission",
+            ),
+            # What needs a person, for the badge on every page. With the state, although the condition implies
+            # it: SQLite prefers the index of more columns, which is that of everything ready.
+            models.Index(
+                fields=["tenant", "state"],
+                condition=models.Q(held_by="permission"),
+                name="psa_delivery_unpermitted",
+            ),
+            models.Index(
+                fields=["tenant", "state"],
+                condition=models.Q(held_by="mapping"),
+                name="psa_delivery_unmapped",
+            ),
+            models.Index(
+                models.F("tenant"),
+                JSONText("problem", "code"),
+                condition=models.Q(state="delivered", problem__isnull=False),
+                name="psa_delivery_flawed",
             ),
             models.Index(
                 fields=["recheck_at"],

@@ -17,6 +17,7 @@ from psa.models import AuditEntry, Connection, Delivery, DeliveryAttempt, Ticket
 from psa.models.delivery import DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import health
 from psa.outbox.claim import Claim
+from psa.outbox.hold import kept_text
 from psa.outbox.lanes import hold_rest, lanes_promote, units_refresh
 from psa.outbox.merge import lane_follow, snapshot
 from psa.outbox.outcome import POISON, Next, Outcome, backoff_s
@@ -148,6 +149,7 @@ def _storable(outcome: Outcome) -> Outcome:
         external_id=printable(outcome.external_id)[:60],
         author_name=printable(outcome.author_name)[:200],
         status_seen=printable(outcome.status_seen)[:100],
+        before=printable(outcome.before)[:100],
         feature=printable(outcome.feature)[:40],
         grant=printable(outcome.grant)[:500],
     )
@@ -261,20 +263,29 @@ def _audit(delivery: Delivery, outcome: Outcome) -> AuditEntry:
         "unit": delivery.unit_id,
         "external_id": delivery.external_id,
     }
+    verb, mailed, visible = "note.delivered", bool(delivery.payload.get("notify")), None
     if delivery.kind == DeliveryKind.STATUS:
-        facts["after"] = outcome.status_seen
+        verb = "status.set"
+        facts |= {"before": outcome.before or None, "after": outcome.status_seen}
+        if outcome.code == "already-there" and not delivery.sends:
+            # Somebody else had set it: nothing was sent.
+            verb, mailed = "status.found", False
+            facts |= {"before": outcome.status_seen, "already": True}
+    else:
+        visible = NoteKind(delivery.kind).customer_visible or outcome.code == "shown-to-customer"
+        facts["after"] = kept_text(outcome.written)
     return AuditEntry(
         tenant_id=delivery.tenant_id,
         connection_id=delivery.connection_id,
         actor_id=delivery.created_by_id,
         actor_name=delivery.created_by_name,
-        verb="status.set" if delivery.kind == DeliveryKind.STATUS else "note.delivered",
+        verb=verb,
         object_type="delivery",
         object_id=str(delivery.pk),
         ticket_id=delivery.link.ticket_id,
         kind=delivery.kind,
         shown_as=delivery.author_name,
-        customer_visible=NoteKind(delivery.kind).customer_visible if delivery.is_note else None,
-        mailed=bool(delivery.payload.get("notify")),
+        customer_visible=visible,
+        mailed=mailed,
         facts=facts,
     )

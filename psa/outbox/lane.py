@@ -105,6 +105,7 @@ def _send_note(claim: Claim) -> Outcome:
         health=Health.GOOD,
         sent=True,
         external_id=note.id,
+        written=text,
         author_name=claim.author_name if claim.author_member_id else API_MEMBER,
         author_kind="member" if claim.author_member_id else "api_member",
         ticket=ticket,
@@ -142,7 +143,8 @@ def _send_status(claim: Claim) -> Outcome:
     seen = claim.provider.status_set(
         claim.ticket_id, record_type, wanted.id, notify=bool(claim.payload.get("notify"))
     )
-    return _status_delivered(claim, seen, sent=True, wanted=wanted)
+    outcome = _status_delivered(claim, seen, sent=True, wanted=wanted)
+    return replace(outcome, before=ticket.status.name if ticket.status else "")
 
 
 def _needs_person(claim: Claim, ticket: Ticket) -> Outcome | None:

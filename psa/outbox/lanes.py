@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, Subquery
@@ -12,6 +15,8 @@ from psa.models import Delivery, TicketLink, WorkUnit
 from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy, UnitState
 
 IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
+AT_ONCE = 500
+"""Deliveries named in one statement: a lane may hold many, and databases take so many parameters only."""
 
 
 def lanes_promote(finished: Mapping[int, int], now: datetime) -> None:
@@ -81,18 +86,40 @@ def hold_rest(delivery: Delivery) -> None:
 
 def lane_recompute(link_id: int, now: datetime) -> None:
     """Work out afresh who of a lane may run, after a person retried, edited or discarded something."""
-    rows = list(
-        Delivery.objects.filter(link_id=link_id)
-        .filter(Q(state__in=OPEN_STATES) | Q(state=DeliveryState.DEAD))
-        .order_by("seq")
-    )
-    dead_units = {row.unit_id for row in rows if row.state == DeliveryState.DEAD and not row.optional}
+    lanes_recompute({link_id})
+
+
+def lanes_recompute(link_ids: Collection[int]) -> None:
+    """Work out afresh who of each lane may run, in one statement and a few more for what changes."""
+    rows = Delivery.objects.filter(link_id__in=link_ids)
+    rows = rows.filter(Q(state__in=OPEN_STATES) | Q(state=DeliveryState.DEAD)).order_by("link_id", "seq")
+    places = rows.values_list("link_id", "pk", "unit_id", "state", "held_by", "optional")
+    wanted: dict[HeldBy, list[int]] = {}
+    for _link_id, lane in groupby(places, key=itemgetter(0)):
+        for pk, held_by in _holds([_Place(*place[1:]) for place in lane]):
+            wanted.setdefault(held_by, []).append(pk)
+    for held_by, ids in wanted.items():
+        for start in range(0, len(ids), AT_ONCE):
+            Delivery.objects.filter(pk__in=ids[start : start + AT_ONCE]).update(held_by=held_by)
+
+
+class _Place(NamedTuple):
+    """What an open or dead delivery's place in its lane depends on."""
+
+    pk: int
+    unit_id: int
+    state: str
+    held_by: str
+    optional: bool
+
+
+def _holds(lane: list[_Place]) -> Iterator[tuple[int, HeldBy]]:
+    """Yield which deliveries of a lane wait for something else than is stored, and for what."""
     seen_dead: set[int] = set()
-    busy = any(row.state in IN_FLIGHT for row in rows)
-    free = not busy
-    for row in rows:
+    free = not any(row.state in IN_FLIGHT for row in lane)
+    for row in lane:
         if row.state == DeliveryState.DEAD:
-            if row.unit_id in dead_units and not row.optional:
+            if not row.optional:
                 seen_dead.add(row.unit_id)
             continue
         if row.state in IN_FLIGHT:
@@ -105,8 +132,7 @@ def lane_recompute(link_id: int, now: datetime) -> None:
         else:
             wanted = HeldBy.EARLIER
         if row.held_by != wanted:
-            row.held_by = wanted
-            row.save(update_fields=["held_by"])
+            yield row.pk, wanted
 
 
 def unit_refresh(unit_id: int) -> None:

@@ -38,6 +38,8 @@ COPY_OF = "copy_of"
 BUDGET_S = 20.0
 """A turn begins no further removal after so long: the other periodic jobs wait for it."""
 MOVED_WHY = "it belongs to another ticket."
+NOT_REMOVED = "not-removed"
+"""Code of the problem of a note whose copy stands elsewhere, and which the PSA keeps here."""
 
 
 def moving_problem(ticket_id: str) -> dict[str, str]:
@@ -120,7 +122,7 @@ def _remove(row: Delivery, moving: dict[str, Any]) -> bool:
                 provider = provider_class(row.connection.provider, psa_settings().PROVIDERS)
                 ignore_enqueue(hold.delivery, provider, MOVED_WHY, actor=actor)
                 problem = {
-                    "code": "not-removed",
+                    "code": NOT_REMOVED,
                     "text": f"It stands on ticket {moving['ticket']} and here: {result.error.message}",
                     "remedy": "A note that asks to ignore it was queued here. Remove it in the PSA.",
                 }

@@ -62,6 +62,10 @@ class Outcome:
     author_name: str = ""
     author_kind: str = ""
     status_seen: str = ""
+    before: str = ""
+    """What stood there before a write that was made: the old status."""
+    written: str = field(default="", repr=False)
+    """Text of the note that was written, or found on the ticket."""
     ticket: Ticket | None = None
     """The ticket as it was read on the way: for the snapshot, and for FOLLOW the parent."""
     doubles: int = 0

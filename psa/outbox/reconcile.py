@@ -18,12 +18,14 @@ def look(claim: Claim) -> Outcome:
         found = claim.provider.note_find(claim.ticket_id, record_type, claim.marker, NoteKind(claim.kind))
         if not found:
             return Outcome(Next.UNKNOWN, "not-found", health=Health.GOOD, looked=True)
+        oldest = min(found, key=lambda note: (len(note.id), note.id))
         return Outcome(
             next=Next.DELIVERED,
             code="found",
             health=Health.GOOD,
             looked=True,
-            external_id=min((note.id for note in found), key=lambda value: (len(value), value)),
+            external_id=oldest.id,
+            written=oldest.text,
             author_name=claim.author_name if claim.author_member_id else API_MEMBER,
             author_kind="member" if claim.author_member_id else "api_member",
             doubles=len(found) - 1,

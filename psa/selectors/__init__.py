@@ -39,6 +39,7 @@ from psa.selectors.member import (
     members_search,
 )
 from psa.selectors.problem import (
+    NOT_MAPPED,
     Problem,
     ProblemScope,
     problem_deliveries,
@@ -56,6 +57,7 @@ from psa.selectors.rule import (
 )
 
 __all__ = [
+    "NOT_MAPPED",
     "MemberPlan",
     "PersonRow",
     "Problem",

@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
-from django.db.models import Case, CharField, Count, F, Func, Max, Min, Q, QuerySet, TextField, Value, When
+from django.db.models import Case, CharField, Count, F, Max, Min, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Coalesce
 
 from psa.exceptions import MissingError
+from psa.json_text import JSONText
 from psa.models import Connection, Delivery
 from psa.models.connection import ConnectionState
 from psa.models.delivery import NOTE_KINDS, OPEN_STATES, DeliveryState, HeldBy
+from psa.outbox.hold import UNSETTLED
+from psa.outbox.moves import NOT_REMOVED
 from psa.outbox.outcome import POISON
 from psa.types import Feature, Scope, Tenant
 
@@ -30,8 +34,10 @@ Numbering 100,000 rows within their groups, to have five of each, takes as long 
 SICK_STATES = (ConnectionState.DEGRADED, ConnectionState.BROKEN)
 CLIENT_ID_REFUSED = "client-id-refused"
 SHOWN_TO_CUSTOMER = "shown-to-customer"
-FLAWS = ("duplicate", SHOWN_TO_CUSTOMER)
+FLAWS = ("duplicate", SHOWN_TO_CUSTOMER, UNSETTLED, NOT_REMOVED)
 """Codes of delivered notes that a person has to look at."""
+NOT_MAPPED = "not-mapped"
+"""Code of what waits because nobody knows which member its author is."""
 NOBODY = 0
 """No user has this id: whoever is no user has no deliveries of their own."""
 
@@ -54,8 +60,10 @@ class Source(StrEnum):
     """Deliveries that were given up."""
     HELD = "held"
     """Deliveries that wait for a permission."""
+    UNMAPPED = "unmapped"
+    """Deliveries that wait for their author to be mapped to a member."""
     FLAWED = "flawed"
-    """Notes that are on their ticket, but twice or before the wrong eyes."""
+    """Notes that are on their ticket, but twice, before the wrong eyes, or not as somebody wanted."""
     SICK = "sick"
     """Connections whose queue stands still."""
 
@@ -72,6 +80,8 @@ class Cause:
     """`notes`, `status` or another kind: what could not be done."""
     remedy: str = ""
     """The grant, where it is part of the cause."""
+    created_by_id: int | None = None
+    """The user who is mapped to no member, where that is the cause; None also where there is no such user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +115,6 @@ class Problem:
         return None if self.scope is ProblemScope.OPERATOR else self.connections[0]
 
 
-class _Word(Func):
-    """A text of the column `problem`, read in one call on SQLite.
-
-    Django's KeyTextTransform reads it three times there, for the sake of booleans: 510 against 170 ms for
-    100,000 rows.
-    """
-
-    template = "(%(expressions)s)"
-    arg_joiner = " ->> "
-    output_field = TextField()
-
-    def __init__(self, name: str) -> None:
-        super().__init__(F("problem"), Value(name))
-        self.name = name
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> tuple[str, tuple[Any, ...]]:
-        """Return JSON_EXTRACT, which every SQLite has that Django takes."""
-        column, params = compiler.compile(self.source_expressions[0])
-        return f"JSON_EXTRACT({column}, %s)", (*params, f"$.{self.name}")
-
-
 @dataclass(frozen=True, slots=True)
 class _Grouping:
     """Which deliveries a source has, and what they are grouped by."""
@@ -139,6 +128,9 @@ _GROUPED: Mapping[Source, _Grouping] = {
     Source.DEAD: _Grouping(Q(state=DeliveryState.DEAD), ("connection_id", "code", "feature")),
     Source.HELD: _Grouping(
         Q(state=DeliveryState.READY, held_by=HeldBy.PERMISSION), ("connection_id", "feature", "remedy")
+    ),
+    Source.UNMAPPED: _Grouping(
+        Q(state=DeliveryState.READY, held_by=HeldBy.MAPPING), ("connection_id", "created_by_id")
     ),
     Source.FLAWED: _Grouping(
         Q(state=DeliveryState.DELIVERED, problem__isnull=False, flaw__in=FLAWS),
@@ -155,7 +147,7 @@ class _Group:
     count: int
     oldest_at: datetime
     samples: tuple[Mapping[str, Any], ...]
-    """{"pk": 40, "text": "…", "remedy": "…"}, the newest first; never empty."""
+    """{"pk": 40, "text": "…", "remedy": "…", "created_by_name": "…"}, the newest first; never empty."""
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -179,7 +171,7 @@ def problems(tenant: Tenant, *, created_by: int | None = None) -> list[Problem]:
     """Return what needs a person, the operator's and the connections' first; then what customers see.
 
     created_by keeps the deliveries of one user; connections are everyone's matter.
-    At most 13 queries, whatever there is.
+    At most 16 queries, whatever there is.
     """
     found = {
         source: _groups(_rows(tenant, source, created_by), grouping.keys)
@@ -230,15 +222,15 @@ def _annotated(tenant: Tenant, created_by: int | None) -> QuerySet[Delivery]:
         rows = rows.filter(created_by_id=created_by)
 
     def word(name: str) -> Coalesce:
-        return Coalesce(_Word(name), Value(""), output_field=TextField())
+        return Coalesce(JSONText("problem", name), Value(""), output_field=TextField())
 
     feature = Case(
         When(kind__in=NOTE_KINDS, then=Value(Feature.NOTES.value)),
         default=F("kind"),
         output_field=CharField(),
     )
-    # Without COALESCE, so that PostgreSQL finds an index on the expression.
-    rows = rows.alias(flaw=_Word("code"))
+    # Without COALESCE, so that databases find the index on the expression.
+    rows = rows.alias(flaw=JSONText("problem", "code"))
     return rows.annotate(code=word("code"), text=word("text"), remedy=word("remedy"), feature=feature)
 
 
@@ -261,7 +253,7 @@ def _groups(rows: QuerySet[Delivery], keys: tuple[str, ...]) -> dict[tuple[Any, 
     }
     if not counted:
         return {}
-    wanted = {*keys, "pk", "text", "remedy"}
+    wanted = {*keys, "pk", "text", "remedy", "created_by_name"}
     picked: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
 
     def pick(found: Iterable[Mapping[str, Any]]) -> None:
@@ -270,7 +262,11 @@ def _groups(rows: QuerySet[Delivery], keys: tuple[str, ...]) -> dict[tuple[Any, 
             if len(samples) < SAMPLES:
                 samples.append(row)
 
-    pick(rows.order_by("-pk").values(*wanted)[:NEWEST])
+    if sum(count for count, _oldest, _newest in counted.values()) <= NEWEST:
+        # Without a limit: for its sake SQLite would look for the newest ones through all there are.
+        pick(sorted(rows.order_by().values(*wanted), key=itemgetter("pk"), reverse=True))
+    else:
+        pick(rows.order_by("-pk").values(*wanted)[:NEWEST])
     older = [newest for key, (_count, _oldest, newest) in counted.items() if key not in picked]
     if older:
         pick(rows.filter(pk__in=older).values(*wanted))
@@ -283,25 +279,7 @@ def _groups(rows: QuerySet[Delivery], keys: tuple[str, ...]) -> dict[tuple[Any, 
 
 
 def _of_deliveries(tenant: Tenant, cause: Cause, connection: Connection, group: _Group) -> Problem:
-    if cause.source is Source.HELD:
-        what = {Feature.NOTES.value: "notes", Feature.STATUS.value: "status changes"}.get(
-            cause.feature, "this"
-        )
-        code = "psa-permission"
-        text = f"The security role of the API member does not allow {what} yet."
-        remedy = cause.remedy or "Ask the PSA's admin for the permission."
-    else:
-        code = cause.code or POISON
-        text = group.word(
-            "text",
-            instead="It could not be posted.",
-            differ="{} The others differ in detail.",
-        )
-        remedy = group.word(
-            "remedy",
-            instead="Retry or discard it.",
-            differ="What to do differs: look at each delivery.",
-        )
+    code, text, remedy = _words(cause, connection, group)
     return Problem(
         id=_id(tenant, cause),
         code=code,
@@ -315,6 +293,33 @@ def _of_deliveries(tenant: Tenant, cause: Cause, connection: Connection, group: 
         can_retry=_GROUPED[cause.source].can_retry,
         can_discard=True,
         cause=cause,
+    )
+
+
+def _words(cause: Cause, connection: Connection, group: _Group) -> tuple[str, str, str]:
+    """Return code, text and remedy of a problem of deliveries."""
+    if cause.source is Source.HELD:
+        what = {Feature.NOTES.value: "notes", Feature.STATUS.value: "status changes"}.get(
+            cause.feature, "this"
+        )
+        text = f"The security role of the API member does not allow {what} yet."
+        return "psa-permission", text, cause.remedy or "Ask the PSA's admin for the permission."
+    if cause.source is Source.UNMAPPED:
+        who = group.word("created_by_name", instead="somebody", differ="{} and others")
+        if cause.created_by_id is None:
+            text = f"Nobody can be mapped to a member for what {who} posted: there is no such user any more."
+            return NOT_MAPPED, text, "Discard it. Whoever still needs it posts it anew."
+        text = f"What {who} posted waits, because {who} is mapped to no member of {connection.name}."
+        remedy = f"A lead or an admin maps {who} to a member of this connection; it then goes by itself."
+        return NOT_MAPPED, text, remedy
+    return (
+        cause.code or POISON,
+        group.word("text", instead="It could not be posted.", differ="{} The others differ in detail."),
+        group.word(
+            "remedy",
+            instead="Retry or discard it.",
+            differ="What to do differs: look at each delivery.",
+        ),
     )
 
 
@@ -384,6 +389,7 @@ def _id(tenant: Tenant, cause: Cause) -> int:
         cause.code,
         cause.feature,
         cause.remedy,
+        cause.created_by_id,
     ]
     digest = sha256(json.dumps(facts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 12

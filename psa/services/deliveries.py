@@ -22,13 +22,23 @@ from psa.models.connection import ConnectionState
 from psa.models.delivery import API_MEMBER, DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import health
 from psa.outbox.enqueue import Part, enqueue, plan
+from psa.outbox.hold import kept_text
 from psa.outbox.lane import status_named
 from psa.outbox.lanes import lane_lock, lane_recompute, unit_refresh
 from psa.outbox.text import AUTHOR_PREFIX, OVERHEAD_CHARS, marker_new, text_clean, text_hash
 from psa.provider_pool import provider_for
 from psa.providers.registry import provider_class
 from psa.services.announce import deliveries_tell, listened_to
-from psa.services.changes import DEFINITE, audit_row, give_up, put_back, reason_of, waits_for_person
+from psa.services.changes import (
+    DEFINITE,
+    audit_row,
+    discarded_rows,
+    give_up,
+    put_back,
+    reason_of,
+    shown_as,
+    waits_for_person,
+)
 from psa.types import Actor, NoteKind, PartPreview, RecordType, Scope, Status, Tenant
 
 
@@ -132,13 +142,14 @@ def delivery_retry(tenant: Tenant, delivery_id: int, *, scope: Scope) -> Deliver
                 "Only a delivery that failed or waits for its next try can be retried.", code="not-retryable"
             )
         now = database_now()
-        if not put_back(delivery, now):
+        if not put_back([delivery], now):
             raise ConflictError("It is being sent right now.", code="in-flight")
         if waits:
             health.refusal_forget(delivery.connection_id, delivery.kind)
         lane_recompute(delivery.link_id, now)
         unit_refresh(delivery.unit_id)
-        audit_row(delivery, scope.actor, "delivery.retried").save()
+        facts = {"problem": delivery.problem["code"]} if delivery.problem else {}
+        audit_row(delivery, scope.actor, "delivery.retried", **facts).save()
         if not waits:
             deliveries_tell([delivery.pk])
     return Delivery.objects.get(pk=delivery.pk)
@@ -160,13 +171,14 @@ def delivery_discard(
         if delivery.state == DeliveryState.DISCARDED:
             return delivery
         _require_definite(delivery)
-        gone = give_up(delivery, reason_of(reason, scope.actor), rest=rest == "discard")
+        why = reason_of(reason, scope.actor)
+        gone = give_up([delivery], why, rest=rest == "discard")
         if not gone:
             raise ConflictError("It is being sent right now.", code="in-flight")
         lane_recompute(delivery.link_id, database_now())
         unit_refresh(delivery.unit_id)
-        audit_row(delivery, scope.actor, "delivery.discarded").save()
-        deliveries_tell(gone)
+        AuditEntry.objects.bulk_create(discarded_rows(gone, scope.actor, why))
+        deliveries_tell([row.pk for row in gone])
     return Delivery.objects.get(pk=delivery.pk)
 
 
@@ -178,10 +190,7 @@ def delivery_edit(tenant: Tenant, delivery_id: int, *, scope: Scope, text: str) 
         MissingError.
     """
     old = _delivery(tenant, delivery_id, scope)
-    if not old.is_note:
-        raise InvalidInputError("Only notes can be edited.", code="not-a-note")
-    if old.state != DeliveryState.DEAD:
-        raise ConflictError("Only a note that needs you can be edited.", code="not-dead")
+    _require_dead_note(old)
     clean = text_clean(text)
     limit = psa_settings().NOTE_MAX_CHARS - OVERHEAD_CHARS
     if len(clean.text) > limit:
@@ -190,43 +199,61 @@ def delivery_edit(tenant: Tenant, delivery_id: int, *, scope: Scope, text: str) 
             code="text-too-long",
             fields={"text": [f"At most {limit:,} characters."]},
         )
-    if old.sends and _posted(old):
-        raise ConflictError("This note is on the ticket already.", code="already-posted")
-    with transaction.atomic():
-        last = TicketLink.objects.filter(pk=old.link_id)
-        last.update(next_seq=models.F("next_seq") + 1)
-        taken = Delivery.objects.filter(pk=old.pk, state=DeliveryState.DEAD).update(
-            state=DeliveryState.DISCARDED,
-            discard_reason=f"Replaced by an edited text of {scope.actor.name}."[:300],
-            # The new text takes this place in the lane; the old row keeps a place at the end.
-            seq=last.values_list("next_seq", flat=True).get() - 1,
-        )
-        if not taken:
-            raise ConflictError("Only a note that needs you can be edited.", code="not-dead")
-        now = database_now()
-        new = Delivery.objects.create(
-            tenant_id=old.tenant_id,
-            connection_id=old.connection_id,
-            link_id=old.link_id,
-            unit_id=old.unit_id,
-            kind=old.kind,
-            seq=old.seq,
-            part=old.part,
-            parts=old.parts,
-            optional=old.optional,
-            payload={**old.payload, "text": clean.text},
-            marker=marker_new(),
-            text_hash=text_hash(clean.text),
-            held_by=HeldBy.EARLIER,
-            due_at=now,
-            supersedes=old,
-            created_by_id=scope.actor.user_id,
-            created_by_name=scope.actor.name,
-        )
-        lane_recompute(old.link_id, now)
-        unit_refresh(old.unit_id)
-        audit_row(new, scope.actor, "delivery.edited").save()
-        deliveries_tell([old.pk, new.pk])
+    while True:
+        if old.sends and _posted(old):
+            raise ConflictError("This note is on the ticket already.", code="already-posted")
+        with transaction.atomic():
+            now = _delivery(tenant, delivery_id, scope, lock=True)
+            _require_dead_note(now)
+            if (now.link_id, now.sends) == (old.link_id, old.sends):
+                return _replace(now, clean.text, scope.actor)
+        # Its ticket was merged, or it was sent again, while we looked: that look tells nothing any more.
+        old = now
+
+
+def _require_dead_note(delivery: Delivery) -> None:
+    if not delivery.is_note:
+        raise InvalidInputError("Only notes can be edited.", code="not-a-note")
+    if delivery.state != DeliveryState.DEAD:
+        raise ConflictError("Only a note that needs you can be edited.", code="not-dead")
+
+
+def _replace(old: Delivery, text: str, actor: Actor) -> Delivery:
+    """Store a new delivery in the place of a dead one, whose lane is held, and discard that."""
+    lane = TicketLink.objects.filter(pk=old.link_id)
+    lane.update(next_seq=models.F("next_seq") + 1)
+    Delivery.objects.filter(pk=old.pk).update(
+        state=DeliveryState.DISCARDED,
+        discard_reason=f"Replaced by an edited text of {actor.name}."[:300],
+        # The new text takes this place in the lane; the old row keeps a place at the end.
+        seq=lane.values_list("next_seq", flat=True).get() - 1,
+    )
+    now = database_now()
+    new = Delivery.objects.create(
+        tenant_id=old.tenant_id,
+        connection_id=old.connection_id,
+        link=old.link,
+        unit_id=old.unit_id,
+        kind=old.kind,
+        seq=old.seq,
+        part=old.part,
+        parts=old.parts,
+        optional=old.optional,
+        payload={**old.payload, "text": text},
+        marker=marker_new(),
+        text_hash=text_hash(text),
+        held_by=HeldBy.EARLIER,
+        due_at=now,
+        supersedes=old,
+        created_by_id=actor.user_id,
+        created_by_name=actor.name[:200],
+        **shown_as(old.connection_id, actor.user_id),
+    )
+    lane_recompute(old.link_id, now)
+    unit_refresh(old.unit_id)
+    texts = {"before": kept_text(str(old.payload.get("text", ""))), "after": kept_text(text)}
+    audit_row(new, actor, "delivery.edited", state_before=old.state, replaces=old.pk, **texts).save()
+    deliveries_tell([old.pk, new.pk])
     return Delivery.objects.get(pk=new.pk)
 
 
@@ -244,9 +271,9 @@ def open_deliveries_discard(tenant: Tenant, link_id: int, *, actor: Actor, origi
         for lane in lanes:
             lane_lock(lane)
         rows = list(
-            Delivery.objects.filter(tenant=tenant, link_id__in=lanes, unit__origin=origin).exclude(
-                state__in=(DeliveryState.DELIVERED, DeliveryState.DISCARDED)
-            )
+            Delivery.objects.filter(tenant=tenant, link_id__in=lanes, unit__origin=origin)
+            .exclude(state__in=(DeliveryState.DELIVERED, DeliveryState.DISCARDED))
+            .select_related("link")
         )
         if not rows:
             return 0
@@ -265,7 +292,7 @@ def open_deliveries_discard(tenant: Tenant, link_id: int, *, actor: Actor, origi
             lane_recompute(lane, database_now())
         for unit_id in {row.unit_id for row in rows}:
             unit_refresh(unit_id)
-        AuditEntry.objects.bulk_create([audit_row(row, actor, "delivery.discarded") for row in rows])
+        AuditEntry.objects.bulk_create(discarded_rows(rows, actor, reason[:300]))
         deliveries_tell([row.pk for row in rows])
     return changed
 
@@ -304,7 +331,7 @@ def _link(tenant: Tenant, link_id: int) -> TicketLink:
 
 def _delivery(tenant: Tenant, delivery_id: int, scope: Scope, *, lock: bool = False) -> Delivery:
     """Return a delivery the person may touch; with lock its lane is locked and the row read after that."""
-    rows = Delivery.objects.filter(tenant=tenant, pk=delivery_id)
+    rows = Delivery.objects.select_related("link").filter(tenant=tenant, pk=delivery_id)
     found = rows.first()
     locked = 0
     # A merge may move it to another lane while we wait for the lock.

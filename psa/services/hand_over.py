@@ -5,11 +5,11 @@ from __future__ import annotations
 from django.db import transaction
 
 from psa.exceptions import InvalidInputError, RoleError
-from psa.models import AuditEntry, Delivery, MemberMapping, WorkUnit
-from psa.models.delivery import API_MEMBER, NOTE_KINDS
+from psa.models import AuditEntry, Delivery, WorkUnit
+from psa.models.delivery import NOTE_KINDS
 from psa.outbox.lanes import lane_lock
 from psa.selectors.member import people_of
-from psa.services.changes import DEFINITE, audit_row
+from psa.services.changes import DEFINITE, audit_row, shown_as
 from psa.types import Person, Scope, Tenant
 
 ROUNDS = 3
@@ -45,13 +45,14 @@ def _lane_hand_over(tenant: Tenant, link_id: int, from_user_id: int, person: Per
     lane = Delivery.objects.filter(tenant=tenant, link_id=link_id)
     with transaction.atomic():
         lane_lock(link_id)
-        found = list(lane.filter(created_by_id=from_user_id, state__in=DEFINITE).defer("payload"))
+        theirs = lane.filter(created_by_id=from_user_id, state__in=DEFINITE)
+        found = list(theirs.select_related("link").defer("payload"))
         if not found:
             return 0
         # The lane is held, so none of them begins to be sent meanwhile.
         mine = lane.filter(pk__in=[row.pk for row in found])
         changed = mine.update(**author)
-        mine.filter(kind__in=NOTE_KINDS).update(**_shown_as(found[0].connection_id, person))
+        mine.filter(kind__in=NOTE_KINDS).update(**shown_as(found[0].connection_id, person.id))
         units = WorkUnit.objects.filter(pk__in={row.unit_id for row in found}, created_by_id=from_user_id)
         units.update(**author)
         AuditEntry.objects.bulk_create(
@@ -67,13 +68,3 @@ def _lane_hand_over(tenant: Tenant, link_id: int, from_user_id: int, person: Per
             ]
         )
     return changed
-
-
-def _shown_as(connection_id: int, person: Person) -> dict[str, str]:
-    """Return what is known beforehand of the author the PSA will show; it is decided when a note is sent."""
-    mapping = MemberMapping.objects.filter(
-        connection_id=connection_id, user_id=person.id, active=True
-    ).first()
-    if mapping is None:
-        return {"author_name": API_MEMBER, "author_kind": "api_member"}
-    return {"author_name": mapping.member_name[:200], "author_kind": "member"}

@@ -16,6 +16,8 @@ GAVE_UP = {"code": "gave-up", "text": "Sent 8 times.", "remedy": "Look at the ti
 DENIED = {"code": "psa-permission", "text": "Not allowed.", "remedy": "Grant the API member Notes: Add All."}
 DOUBLED = {"code": "duplicate", "text": "This note stands 2 times on the ticket.", "remedy": "Remove one."}
 LEAKED = {"code": "shown-to-customer", "text": "The customer sees this note.", "remedy": "Hide it now."}
+UNSETTLED = {"code": "correction-unknown", "text": "No clear answer.", "remedy": "Do the same again."}
+KEPT = {"code": "not-removed", "text": "It stands on ticket 2 and here.", "remedy": "Remove it in the PSA."}
 CLIENT_ID = {"code": "client-id-refused", "text": "The PSA refused the client ID.", "remedy": "Wait."}
 SILENT = {"code": "unreachable", "text": "The PSA cannot be reached.", "remedy": "Nothing to do."}
 

@@ -18,7 +18,17 @@ from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.providers.dummy.server import DummyServer
 from psa.selectors.problem import Problem
 from psa.services import problems
-from psa.tests.desk import CLIENT_ID, DOUBLED, GAVE_UP, LEAKED, REFUSED, SILENT, Desk
+from psa.tests.desk import (
+    CLIENT_ID,
+    DOUBLED,
+    GAVE_UP,
+    KEPT,
+    LEAKED,
+    REFUSED,
+    SILENT,
+    UNSETTLED,
+    Desk,
+)
 from psa.types import NoteKind, NotePart
 from resolutionflow.accounts.models import User
 
@@ -141,9 +151,9 @@ def test_a_worker_that_is_faster_than_the_step_wins(
     desk.delivery(psa, "ready", unit=unit, kind="status", held_by="dead")
     real = getattr(problems, step)
 
-    def too_late(delivery: Delivery, *given: Any, **options: Any) -> Any:
-        Delivery.objects.filter(pk=delivery.pk).update(state="sending")
-        return real(delivery, *given, **options)
+    def too_late(found: list[Delivery], *given: Any, **options: Any) -> Any:
+        Delivery.objects.filter(pk__in=[row.pk for row in found]).update(state="sending")
+        return real(found, *given, **options)
 
     monkeypatch.setattr(problems, step, too_late)
     assert act(desk) == 0
@@ -160,6 +170,11 @@ def test_discard_all_takes_the_rest_of_each_unit_along(desk: Desk, psa: Connecti
     assert [state for state, _ in states()] == ["discarded", "discarded", "ready"]
     assert set(Delivery.objects.exclude(pk=behind.pk).values_list("discard_reason", flat=True)) == {
         "Posted by hand"
+    }
+    told = {row.object_id: row.facts for row in AuditEntry.objects.all()}
+    assert set(told) == {str(row.pk) for row in Delivery.objects.exclude(pk=behind.pk)}
+    assert {(facts["reason"], facts["problem"]) for facts in told.values()} == {
+        ("Posted by hand", "psa-refused")
     }
     behind.refresh_from_db()
     unit.refresh_from_db()
@@ -217,13 +232,27 @@ def test_retrying_a_permission_asks_the_psa_again(desk: Desk) -> None:
     assert (row.state, row.held_by, row.problem) == ("ready", "", None)
 
 
+def test_what_waits_for_a_mapping_can_be_retried(desk: Desk, psa: Connection) -> None:
+    rows = [desk.delivery(psa, "ready", held_by="mapping") for _ in range(2)]
+    desk.delivery(psa, "ready", link=rows[0].link, held_by="mapping", by=desk.ben)
+    found = next(row for row in selectors.problems(desk.account) if row.cause.created_by_id == desk.eva.pk)
+    assert services.problem_retry(desk.account, found.id, scope=desk.scope(desk.lead)) == 2
+    assert states() == [("ready", ""), ("ready", ""), ("ready", "earlier")]
+
+
+def test_what_waits_for_a_mapping_can_be_discarded(desk: Desk, psa: Connection) -> None:
+    desk.delivery(psa, "ready", held_by="mapping")
+    assert discard(desk) == 1
+    assert states() == [("discarded", "")]
+
+
 def test_what_waits_for_a_permission_can_be_discarded(desk: Desk, psa: Connection) -> None:
     desk.held(psa)
     assert discard(desk) == 1
     assert states() == [("discarded", "")]
 
 
-@pytest.mark.parametrize("problem", [DOUBLED, LEAKED])
+@pytest.mark.parametrize("problem", [DOUBLED, LEAKED, UNSETTLED, KEPT])
 def test_discarding_a_flaw_acknowledges_it(desk: Desk, psa: Connection, problem: dict[str, str]) -> None:
     row = desk.delivery(psa, "delivered", problem=problem)
     assert discard(desk, reason="Hidden in the PSA") == 1
@@ -235,8 +264,9 @@ def test_discarding_a_flaw_acknowledges_it(desk: Desk, psa: Connection, problem:
     assert entry.facts["reason"] == "Hidden in the PSA"
 
 
-def test_a_flaw_cannot_be_retried(desk: Desk, psa: Connection) -> None:
-    desk.delivery(psa, "delivered", problem=DOUBLED)
+@pytest.mark.parametrize("problem", [DOUBLED, LEAKED, UNSETTLED, KEPT])
+def test_a_flaw_cannot_be_retried(desk: Desk, psa: Connection, problem: dict[str, str]) -> None:
+    desk.delivery(psa, "delivered", problem=problem)
     with pytest.raises(ConflictError) as caught:
         retry(desk)
     assert caught.value.code == "not-retryable"

@@ -14,7 +14,18 @@ from psa import selectors
 from psa.exceptions import MissingError
 from psa.models import Connection, Delivery
 from psa.selectors import problem as module
-from psa.tests.desk import CLIENT_ID, DENIED, DOUBLED, GAVE_UP, LEAKED, REFUSED, SILENT, Desk
+from psa.tests.desk import (
+    CLIENT_ID,
+    DENIED,
+    DOUBLED,
+    GAVE_UP,
+    KEPT,
+    LEAKED,
+    REFUSED,
+    SILENT,
+    UNSETTLED,
+    Desk,
+)
 from psa.types import Actor, Scope
 
 
@@ -114,16 +125,43 @@ def test_what_waits_for_a_permission_is_grouped_by_feature_and_grant(desk: Desk,
 def test_delivered_notes_that_are_doubled_or_leaked_are_problems_that_cannot_be_retried(
     desk: Desk, psa: Connection
 ) -> None:
-    doubled = desk.delivery(psa, "delivered", problem=DOUBLED).pk
-    leaked = desk.delivery(psa, "delivered", problem=LEAKED).pk
-    desk.delivery(psa, "delivered", problem={"code": "moved-on", "text": "Moved on.", "remedy": ""})
+    flaws = [DOUBLED, UNSETTLED, KEPT, LEAKED]
+    rows = {flaw["code"]: desk.delivery(psa, "delivered", problem=flaw).pk for flaw in flaws}
+    for code in ("moved-on", "moving", "not-moved"):
+        desk.delivery(psa, "delivered", problem={"code": code, "text": "For information.", "remedy": ""})
     found = selectors.problems(desk.account)
     # What a customer sees comes first.
-    assert [(row.code, row.deliveries) for row in found] == [
-        ("shown-to-customer", (leaked,)),
-        ("duplicate", (doubled,)),
-    ]
+    assert [row.code for row in found] == [flaw["code"] for flaw in [LEAKED, *flaws[:-1]]]
+    assert {row.code: row.deliveries for row in found} == {code: (pk,) for code, pk in rows.items()}
+    assert {(row.text, row.remedy) for row in found} == {(flaw["text"], flaw["remedy"]) for flaw in flaws}
     assert {(row.can_retry, row.can_discard) for row in found} == {(False, True)}
+
+
+def test_what_waits_for_a_mapping_is_grouped_by_its_author(desk: Desk, psa: Connection) -> None:
+    own = [desk.delivery(psa, "ready", held_by="mapping", by=desk.eva).pk for _ in range(2)]
+    other = desk.delivery(psa, "ready", held_by="mapping", by=desk.ben, kind="resolution").pk
+    found = selectors.problems(desk.account)
+    assert [(row.code, row.deliveries) for row in found] == [
+        ("not-mapped", tuple(reversed(own))),
+        ("not-mapped", (other,)),
+    ]
+    eva = desk.eva.username
+    assert found[0].text == f"What {eva} posted waits, because {eva} is mapped to no member of {psa.name}."
+    assert found[0].remedy.startswith(f"A lead or an admin maps {eva} to a member of this connection;")
+    assert {(row.can_retry, row.can_discard) for row in found} == {(True, True)}
+    sight = selectors.problem_sight(desk.scope(desk.ben))
+    assert [row.id for row in selectors.problems(desk.account, created_by=sight)] == [found[1].id]
+
+
+def test_what_somebody_posted_who_is_no_user_any_more_cannot_be_mapped(desk: Desk, psa: Connection) -> None:
+    for name in ("Ann Ames", "Ben Boyd"):
+        row = desk.delivery(psa, "ready", held_by="mapping")
+        Delivery.objects.filter(pk=row.pk).update(created_by=None, created_by_name=name)
+    [found] = selectors.problems(desk.account)
+    assert (found.code, found.count) == ("not-mapped", 2)
+    assert "what Ben Boyd and others posted: there is no such user" in found.text
+    assert "Discard it." in found.remedy
+    assert selectors.problem_deliveries(desk.account, found).count() == 2
 
 
 def test_a_leaked_note_is_shown_after_its_connection_was_deleted(desk: Desk, psa: Connection) -> None:
@@ -225,10 +263,11 @@ def test_a_list_takes_as_many_queries_for_much_as_for_little(desk: Desk) -> None
             desk.delivery(psa, problem=REFUSED)
             desk.delivery(psa, kind="status", problem=GAVE_UP)
             desk.held(refused)
+            desk.delivery(psa, "ready", held_by="mapping")
             desk.delivery(psa, "delivered", problem=DOUBLED)
             desk.delivery(psa, "ready")
         with CaptureQueriesContext(database) as queries:
             found = selectors.problems(desk.account)
         counts.append(len(queries))
     assert len(found) > 60
-    assert counts == [9, 9]
+    assert counts == [11, 11]

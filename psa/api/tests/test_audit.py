@@ -329,7 +329,23 @@ def test_a_link_can_ask_for_csv(owner_api: APIClient, entry_make: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+2", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("http://x","y")']
+    "text",
+    [
+        "=1+2",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "  =1+2",
+        "\u00a0@SUM(A1)",
+        "\uff1d1+2",
+        "\uff0b1",
+        "\uff0d1",
+        "\uff20SUM(A1)",
+        '=HYPERLINK("http://x","y")',
+    ],
 )
 def test_no_cell_is_a_formula(owner_api: APIClient, entry_make: Any, text: str) -> None:
     entry_make(
@@ -344,6 +360,16 @@ def test_no_cell_is_a_formula(owner_api: APIClient, entry_make: Any, text: str) 
     for name in ("who", "shown_as", "kind", "before", "after", "verb", "ticket"):
         assert row[name].startswith("'"), name
         assert row[name][1:].startswith(text[:10]), name
+
+
+def test_names_of_connections_and_companies_are_no_formulas(
+    owner_api: APIClient, entry_make: Any, account: Account, connection: Connection
+) -> None:
+    link_make(account, connection, "4711", "=cmd|'/c calc'!A1")
+    Connection.objects.filter(pk=connection.pk).update(name="@evil")
+    entry_make()
+    [row] = rows_of(owner_api.get(URL, **CSV))
+    assert (row["connection"], row["company"]) == ("'@evil", "'=cmd|'/c calc'!A1")
 
 
 def test_other_answers_are_json_by_default(owner_api: APIClient, entry_make: Any) -> None:

@@ -161,6 +161,6 @@ def test_list_takes_as_many_queries_for_30_as_for_1(
     for _ in range(count):
         unit_make(connection_make(state="broken"), state="dead", problem=REFUSED)
         unit_make(connection_make(), state="delivered", problem=DOUBLED)
-    # dead 2, held 1, delivered 2, connections 1, what waits for them 1
-    with django_assert_num_queries(7):
+    # dead 2, without permission 1, without mapping 1, delivered 2, connections 1, what waits for them 1
+    with django_assert_num_queries(8):
         assert owner_api.get(URL).json()["count"] == 3 * count
