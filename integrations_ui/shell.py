@@ -13,6 +13,7 @@ from psa import selectors
 from psa.selectors import Problem
 from psa.types import Scope
 from resolutionflow.accounts.scope import scope as scope_of
+from resolutionflow.accounts.second_factor import second_factor_due, second_factor_required
 
 _ATTRIBUTE = "_integrations_ui_shell"
 
@@ -27,6 +28,16 @@ class Shell:
     def scope(self) -> Scope | None:
         """What the person may do; None without a sign-in or a membership."""
         return scope_of(self._request) if hasattr(self._request, "user") else None
+
+    @cached_property
+    def second_factor_required(self) -> bool:
+        """True when the site asks this person for a second factor."""
+        return second_factor_required(self._request.user)
+
+    @cached_property
+    def second_factor_due(self) -> bool:
+        """True while they have none, so that every page leads to its set-up."""
+        return second_factor_due(self._request.user)
 
     @cached_property
     def problems(self) -> list[Problem]:

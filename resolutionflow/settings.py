@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "resolutionflow.accounts.second_factor.SecondFactorMiddleware",
 ]
 
 TEMPLATES = [
@@ -155,7 +156,13 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/integrations/"
 
 ACCOUNT_ADAPTER = "resolutionflow.accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"login": "resolutionflow.accounts.forms.LoginForm"}
+ACCOUNT_FORMS = {
+    "login": "resolutionflow.accounts.forms.LoginForm",
+    "reauthenticate": "resolutionflow.accounts.forms.ReauthenticateForm",
+    "change_password": "resolutionflow.accounts.forms.ChangePasswordForm",
+    "reset_password": "resolutionflow.accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "resolutionflow.accounts.forms.ResetPasswordKeyForm",
+}
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -163,12 +170,30 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/300s/key",
+    "reset_password": "20/m/ip,5/300s/key",
+}
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "django.contrib.auth.tokens.PasswordResetTokenGenerator"  # noqa: S105
+"""Signed over password, address and last sign-in. allauth's own keeps addresses in a table, old ones, too."""
+PASSWORD_RESET_TIMEOUT = 3600
+"""Seconds the link of a reset is good for."""
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_FORMS = {
+    "activate_totp": "resolutionflow.accounts.forms.ActivateForm",
+    "authenticate": "resolutionflow.accounts.forms.CodeForm",
+    "reauthenticate": "resolutionflow.accounts.forms.CodeAgainForm",
+}
 MFA_TOTP_ISSUER = "ResolutionFlow PSA"
+MFA_TOTP_TOLERANCE = 1
+"""Steps of 30 seconds the clock of a phone may be wrong."""
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 """Nobody verifies an address here, see ACCOUNT_EMAIL_VERIFICATION."""
+ADMIN_SECOND_FACTOR_REQUIRED: bool = env.bool("ADMIN_SECOND_FACTOR_REQUIRED", False)
+"""On: admins and superusers without a second factor can do nothing but set it up. Tokens go on working."""
 
 API_TOKEN_FAILURES_PER_MINUTE = 20
 """Wrong tokens one address may send in a minute before it gets 429 without a look at the database."""
@@ -184,7 +209,7 @@ EMAIL_HOST_PASSWORD: str = _MAIL.get("EMAIL_HOST_PASSWORD") or ""
 EMAIL_USE_TLS: bool = _MAIL.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL: bool = _MAIL.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
-"""Seconds; whoever presses Invite waits for the mail server."""
+"""Seconds; whoever invites or asks for a reset waits for the mail server."""
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "ResolutionFlow <noreply@localhost>")
 
 # Language and time
@@ -247,7 +272,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # First, because it names the challenge: a request without a login is answered 401, not 403.
         "resolutionflow.accounts.authentication.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "resolutionflow.accounts.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -64,6 +64,9 @@ PAGES = {
     f"{_DELIVERY}move/<int:connection_id>/<int:number>/": "GET engineer, POST engineer",
     "integrations/audit/": "GET lead",
     "integrations/audit/csv/": "GET lead",
+    "integrations/tokens/": "GET engineer",
+    "integrations/tokens/new/": "GET engineer, POST engineer",
+    "integrations/tokens/<int:token_id>/revoke/": "GET engineer, POST engineer",
     "integrations/sessions/": "GET engineer",
     "integrations/sessions/new/": "GET engineer, POST engineer",
     _SESSION: "GET engineer, POST engineer",
@@ -76,9 +79,6 @@ PAGES = {
     f"{_SESSION}complete/": "GET engineer, POST engineer",
     f"{_SESSION}complete/statuses/": "GET engineer",
     f"{_SESSION}deliveries/": "GET engineer",
-    f"{_SESSION}deliveries/<int:delivery_id>/retry/": "POST engineer",
-    f"{_SESSION}deliveries/<int:delivery_id>/edit/": "GET engineer, POST engineer",
-    f"{_SESSION}deliveries/<int:delivery_id>/discard/": "GET engineer, POST engineer",
     "integrations/tickets/<int:connection_id>/<int:number>/": "GET engineer, POST engineer",
 }
 """Pages: nobody is sent to the sign-in page, the wrong role gets the 403 page."""

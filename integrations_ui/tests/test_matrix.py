@@ -19,7 +19,7 @@ from psa.models import Delivery, StatusRule
 from psa.providers.dummy.server import DummyServer
 from psa.types import Actor, NoteKind, NotePart, RecordType
 from resolutionflow.accounts.models import Account, Role, User
-from resolutionflow.accounts.services import user_create
+from resolutionflow.accounts.services import token_create, user_create
 from resolutionflow.sessions import services as session_services
 
 ROLES = {"engineer": Role.ENGINEER, "lead": Role.LEAD, "admin": Role.ADMIN}
@@ -101,11 +101,14 @@ class World:
             status_name=server.statuses[board_id][0].name,
         )
         self.board_id = board_id
+        self.tokens = {
+            name: token_create(self.people[name], name=f"{TELLTALE} token").token for name in ROLES
+        }
         (self.problem,) = selectors.problems(self.account, created_by=engineer.pk)
         self.engineer = engineer
 
-    def url(self, route: str) -> str:
-        """Return an address with ids of ours in it."""
+    def url(self, route: str, who: str) -> str:
+        """Return an address with ids of ours in it; a token is one's own where one has any."""
         delivery = self.deliveries["delivered" if route in DELIVERED else "dead"]
         examples = {
             "board_id": self.board_id,
@@ -117,6 +120,7 @@ class World:
             "problem_id": self.problem.id,
             "provider": "connectwise",
             "session_id": self.session.pk,
+            "token_id": self.tokens.get(who, self.tokens["engineer"]).pk,
             "unit_id": delivery.unit_id,
             "user_id": self.engineer.pk,
         }
@@ -136,7 +140,7 @@ class World:
         with transaction.atomic():
             if person := self.people[who]:
                 client.force_login(person)
-            found = client.generic(method, self.url(route), **kind)
+            found = client.generic(method, self.url(route, who), **kind)
             # A stream is read while the rows it is made of are there.
             content = b"".join(found.streaming_content) if found.streaming else found.content
             transaction.set_rollback(True)

@@ -12,6 +12,7 @@ urlpatterns = [
     path("", include("integrations_ui.urls.activity")),
     path("deliveries/", include("integrations_ui.urls.deliveries")),
     path("audit/", include("integrations_ui.urls.audit")),
+    path("tokens/", include("integrations_ui.urls.tokens")),
     path("sessions/", include("integrations_ui.urls.sessions")),
     path("tickets/", include("integrations_ui.urls.tickets")),
 ]

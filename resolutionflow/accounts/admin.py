@@ -1,9 +1,10 @@
-"""Owns Django admin of people and tokens. Superusers see all, an account's admins their account."""
+"""Owns Django admin of people, second factors and tokens. Superusers see all, an admin their account."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from allauth.mfa import admin as mfa_admin
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
@@ -157,6 +158,36 @@ class PersonAdmin(AccountScopedAdmin, UserAdmin):  # type: ignore[type-arg]
         account = form.cleaned_data.get("account") if request.user.is_superuser else self.account_of(request)
         if account is not None:
             services.membership_set(obj, account, Role(form.cleaned_data["role"]))
+
+
+admin.site.unregister(mfa_admin.Authenticator)  # allauth's own page shows the secrets
+
+
+@admin.register(mfa_admin.Authenticator)
+class SecondFactorAdmin(AccountScopedAdmin):
+    """Second factors, without their secrets: removed here when somebody lost phone and recovery codes."""
+
+    account_path = "user__membership__account"
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    fields = ["user", "type", "created_at", "last_used_at"]
+    list_select_related = ["user"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return those of the account; superusers are out of an account admin's reach."""
+        rows = super().get_queryset(request)
+        return rows if request.user.is_superuser else rows.filter(user__is_superuser=False)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: everybody sets up their own, on the pages."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: a second factor is removed, not changed."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return True but for one's own: the pages ask for the password before they switch that off."""
+        return (obj is None or obj.user_id != request.user.pk) and super().has_delete_permission(request, obj)
 
 
 admin.site.unregister(Group)  # roles stand in the Membership; a second list of rights would only confuse

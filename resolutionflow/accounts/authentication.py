@@ -1,4 +1,4 @@
-"""Owns how a REST client proves who it is: `Authorization: Token rf_<prefix>_<secret>`."""
+"""Owns how a REST client proves who it is: `Authorization: Token rf_<prefix>_<secret>`, or a login cookie."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.utils import timezone
+from drf_spectacular.authentication import SessionScheme as SpectacularSessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework import authentication
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
+from psa.exceptions import RoleError
 from resolutionflow.accounts import services
 from resolutionflow.accounts.models import ApiToken, User
+from resolutionflow.accounts.second_factor import second_factor_due
 
 FAILURE_WINDOW_S = 60
 """Wrong tokens are counted over this long for each client address."""
@@ -70,6 +74,20 @@ class TokenAuthentication(BaseAuthentication):
         return token
 
 
+class SessionAuthentication(authentication.SessionAuthentication):
+    """Sign a request in by the login cookie and Django's CSRF token.
+
+    Raises: RoleError `second-factor` (403) for whoever still has to set up a second factor.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, None] | None:
+        """Return the user, or None when nobody is signed in."""
+        found: tuple[User, None] | None = super().authenticate(request)
+        if found is not None and second_factor_due(found[0]):
+            raise RoleError("Set up a second factor on the pages of the site first.", code="second-factor")
+        return found
+
+
 class _Failures:
     """Wrong tokens of one client address, counted in the cache."""
 
@@ -108,3 +126,9 @@ class TokenScheme(OpenApiAuthenticationExtension):
             "name": "Authorization",
             "description": "`Token rf_<prefix>_<secret>`",
         }
+
+
+class SessionScheme(SpectacularSessionScheme):
+    """How the OpenAPI document describes SessionAuthentication."""
+
+    target_class = "resolutionflow.accounts.authentication.SessionAuthentication"

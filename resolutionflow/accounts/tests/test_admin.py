@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP
 from django.test import Client
 
 from resolutionflow.accounts.models import Account, ApiToken, Role, User
@@ -12,6 +14,8 @@ from resolutionflow.accounts.services import token_create, token_digest
 
 USERS = "/admin/accounts/user/"
 TOKENS = "/admin/accounts/apitoken/"
+FACTORS = "/admin/mfa/authenticator/"
+SECRET = "JBSWY3DPEHPK3PXP"
 
 
 @pytest.fixture
@@ -132,3 +136,42 @@ def test_superuser_puts_a_person_into_an_account(client: Client, other_account: 
     client.force_login(User.objects.create_superuser("root", "", "x"))
     client.post(f"{USERS}add/", person(account=str(other_account.pk)))
     assert User.objects.get(username="newbie").membership.account == other_account
+
+
+def test_lost_second_factor_is_removed_by_an_admin(as_owner: Client, member: User) -> None:
+    factor = TOTP.activate(member, SECRET).instance
+    assert "mia" in as_owner.get(FACTORS).content.decode()
+    assert SECRET not in as_owner.get(f"{FACTORS}{factor.pk}/change/").content.decode()
+    as_owner.post(f"{FACTORS}{factor.pk}/delete/", {"post": "yes"})
+    assert not Authenticator.objects.exists()
+
+
+def test_second_factor_of_another_account_is_out_of_reach(as_owner: Client, outsider: User) -> None:
+    factor = TOTP.activate(outsider, SECRET).instance
+    assert "otto" not in as_owner.get(FACTORS).content.decode()
+    as_owner.post(f"{FACTORS}{factor.pk}/delete/", {"post": "yes"})
+    assert Authenticator.objects.exists()
+
+
+def test_second_factor_of_a_superuser_is_out_of_reach(as_owner: Client, member: User) -> None:
+    User.objects.filter(pk=member.pk).update(is_superuser=True)
+    factor = TOTP.activate(member, SECRET).instance
+    as_owner.post(f"{FACTORS}{factor.pk}/delete/", {"post": "yes"})
+    assert Authenticator.objects.exists()
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_own_second_factor_is_not_removed_here(as_owner: Client, owner: User, bulk: bool) -> None:
+    factor = TOTP.activate(owner, SECRET).instance
+    if bulk:
+        chosen = {"action": "delete_selected", "_selected_action": str(factor.pk), "post": "yes"}
+        as_owner.post(FACTORS, chosen)
+    else:
+        as_owner.post(f"{FACTORS}{factor.pk}/delete/", {"post": "yes"})
+    assert Authenticator.objects.exists()
+
+
+def test_second_factors_are_neither_added_nor_changed(as_owner: Client, member: User) -> None:
+    factor = TOTP.activate(member, SECRET).instance
+    assert as_owner.get(f"{FACTORS}add/").status_code == 403
+    assert as_owner.post(f"{FACTORS}{factor.pk}/change/", {"type": "totp"}).status_code == 403

@@ -43,7 +43,7 @@ def test_sign_out_leads_to_the_sign_in_page(client: Client, member: User) -> Non
     assert client.post("/accounts/logout/")["Location"] == LOGIN
 
 
-@pytest.mark.parametrize("path", ["/accounts/signup/", "/accounts/password/reset/"])
+@pytest.mark.parametrize("path", ["/accounts/signup/", "/accounts/password/set/"])
 def test_closed_doors_lead_to_the_sign_in_page(client: Client, db: None, path: str) -> None:
     assert client.get(path)["Location"] == LOGIN
 
