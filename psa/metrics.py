@@ -22,9 +22,8 @@ from psa.database import database_now
 from psa.models import AttemptCursor, AttemptTotal, Connection, Delivery, WebhookReceipt
 from psa.models.attempt_total import BUCKET_BOUNDS_MS, empty_buckets
 from psa.models.callback import ReceiptState
-from psa.models.connection import ConnectionState
+from psa.models.connection import FLOWING_STATES, ConnectionState
 from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy
-from psa.outbox.claim import FLOWING_STATES
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

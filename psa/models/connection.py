@@ -26,6 +26,10 @@ class ConnectionState(models.TextChoices):
     """Switched off by an admin. The queue is held."""
 
 
+FLOWING_STATES = (ConnectionState.CONNECTED, ConnectionState.UNVERIFIED)
+"""Connections whose queue runs. The others are probed until they flow again."""
+
+
 class ConnectionQuerySet(models.QuerySet["Connection"]):
     """Connections, in the words of the domain."""
 

@@ -19,11 +19,12 @@ from psa.conf import psa_settings
 from psa.database import database_now
 from psa.models import Connection, Delivery
 from psa.outbox import schedule
-from psa.outbox.claim import due, flowing, in_flight
+from psa.outbox.claim import due, flowing
 from psa.outbox.dispatch import claims_take, provider_of, work
 from psa.outbox.finish import Finished, finish
 from psa.outbox.jobs import jobs_run
 from psa.outbox.recheck import recheck, recheck_finish, recheck_of, rechecks_claim
+from psa.outbox.statements import in_flight
 from psa.provider_pool import providers_close
 
 log = logging.getLogger("psa.outbox")

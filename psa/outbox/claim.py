@@ -5,23 +5,20 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection as database
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from psa.conf import psa_settings
 from psa.models import Connection, Delivery, MemberMapping, TicketLink
-from psa.models.connection import ConnectionState
+from psa.models.connection import FLOWING_STATES
 from psa.models.delivery import DUE_STATES, DeliveryState, HeldBy
+from psa.outbox import statements
 from psa.providers.base import Provider
-
-FLOWING_STATES = (ConnectionState.CONNECTED, ConnectionState.UNVERIFIED)
-"""Connections whose queue runs. The others are probed until they flow again."""
 
 Rooms = Callable[[int], int]
 """Connection id → how many more lanes this process gives it now."""
@@ -82,107 +79,82 @@ def due(now: datetime) -> QuerySet[Delivery]:
     return Delivery.objects.filter(state__in=DUE_STATES, held_by=HeldBy.NOTHING, due_at__lte=now)
 
 
-def in_flight(connection_ids: list[int]) -> dict[int, int]:
-    """Return how many deliveries of each connection are being sent, over all processes."""
-    return dict(
-        Delivery.objects.filter(state=DeliveryState.SENDING, connection_id__in=connection_ids)
-        .order_by()
-        .values_list("connection_id")
-        .annotate(number=Count("pk"))
-    )
-
-
-def _lane_in_flight() -> Exists:
-    """True where another delivery of the lane is sending or unknown: nothing overtakes it."""
-    others = Delivery.objects.filter(
-        link_id=OuterRef("link_id"), state__in=(DeliveryState.SENDING, DeliveryState.UNKNOWN)
-    )
-    return Exists(others.exclude(pk=OuterRef("pk")))
-
-
 def claim_due(
-    now: datetime, free_lanes: int, *, rooms: Rooms | None = None, link_id: int | None = None
+    now: datetime,
+    free_lanes: int,
+    *,
+    rooms: Rooms | None = None,
+    answered: Mapping[int, int] | None = None,
+    link_id: int | None = None,
 ) -> list[tuple[Delivery, str]]:
     """Lease up to free_lanes due deliveries and return them with their lease tokens.
 
     One transaction. Connections are taken in random order and share the lanes, so that no tenant starves
     another; none gets more than MAX_WRITES_IN_FLIGHT at once over all processes (its row is locked while
-    we count), nor more than `rooms` allows here. link_id keeps to the lane of one ticket.
+    we count), nor more than `rooms` allows here. answered says how many writes of a connection are over,
+    though not written down yet. link_id keeps to the lane of one ticket. What is returned has the state it
+    was claimed in.
     """
-    current = psa_settings()
-    found = due(now) if link_id is None else due(now).filter(link_id=link_id)
+    most = psa_settings().MAX_WRITES_IN_FLIGHT
     with transaction.atomic():
-        waiting = Connection.objects.filter(
-            flowing(now), Exists(found.filter(connection_id=OuterRef("pk")))
-        ).only("pk")
-        if database.features.has_select_for_update_skip_locked:
-            # no_key: who queues holds a lane and then points at the connection; a full lock would deadlock.
-            waiting = waiting.select_for_update(skip_locked=True, of=("self",), no_key=True)
-        ids = [row.pk for row in waiting]
+        ids = statements.connections_due(now, link_id)
         if not ids:
             return []
         # Not a secret: only the order in which connections are served.
         random.shuffle(ids)
-        sending = in_flight(ids)
-        queues: list[list[Delivery]] = []
+        sending = statements.in_flight(ids)
+        shares: list[tuple[int, int]] = []
         for pk in ids:
-            if len(queues) == free_lanes:
-                break
-            room = min(free_lanes, current.MAX_WRITES_IN_FLIGHT - sending.get(pk, 0))
+            room = min(free_lanes, most - sending.get(pk, 0) + (answered or {}).get(pk, 0))
             room = min(room, rooms(pk)) if rooms else room
             if room > 0:
-                ready = list(
-                    found.filter(connection_id=pk)
-                    .filter(Q(link__lease_token="") | Q(link__lease_expires_at__lt=now), ~_lane_in_flight())
-                    .select_related("link", "connection", "unit")
-                    .order_by("due_at", "id")[:room]
-                )
-                queues += [ready] if ready else []
-        wanted: list[Delivery] = []
+                shares.append((pk, room))
+        wanted = _wanted(shares, free_lanes, now, link_id)
+        return _lease(wanted, now) if wanted else []
+
+
+def _wanted(
+    shares: list[tuple[int, int]], free_lanes: int, now: datetime, link_id: int | None
+) -> list[statements.Head]:
+    """Return up to free_lanes heads, one of each connection in turn."""
+    wanted: list[statements.Head] = []
+    for start in range(0, len(shares), free_lanes):
+        found = statements.heads_due(shares[start : start + free_lanes], now, link_id)
+        queues = [found[pk] for pk, _room in shares if pk in found]
         while queues and len(wanted) < free_lanes:
-            for queue in queues[: free_lanes - len(wanted)]:
-                wanted.append(queue.pop(0))
+            wanted += [queue.pop(0) for queue in queues[: free_lanes - len(wanted)]]
             queues = [queue for queue in queues if queue]
-        return _lease(wanted, now, current.LEASE_S) if wanted else []
+        if len(wanted) == free_lanes:
+            break
+    return wanted
 
 
-def _lease(wanted: list[Delivery], now: datetime, lease_s: float) -> list[tuple[Delivery, str]]:
+def _lease(wanted: list[statements.Head], now: datetime) -> list[tuple[Delivery, str]]:
     """Lease the lanes of deliveries and return what was leased; the rest somebody else was faster with."""
     token = secrets.token_hex(16)
-    lanes = [row.link_id for row in wanted]
-    free = TicketLink.objects.filter(Q(lease_token="") | Q(lease_expires_at__lt=now), pk__in=lanes)
-    got = free.update(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_s))
-    if got < len(lanes):
-        leased = set(TicketLink.objects.filter(pk__in=lanes, lease_token=token).values_list("pk", flat=True))
-        wanted = [row for row in wanted if row.link_id in leased]
-    looked_for = [row.pk for row in wanted if row.state == DeliveryState.UNKNOWN]
-    if looked_for:
-        # Settled by a worker whose lease had run out: there is nothing to look for any more.
-        still = set(
-            Delivery.objects.filter(pk__in=looked_for, state=DeliveryState.UNKNOWN).values_list(
-                "pk", flat=True
-            )
-        )
-        wanted = _given_back(wanted, [pk for pk in looked_for if pk not in still], token)
-    to_send = [row.pk for row in wanted if row.state != DeliveryState.UNKNOWN]
-    ready = Delivery.objects.filter(pk__in=to_send, state__in=DUE_STATES, held_by=HeldBy.NOTHING)
-    if ready.update(state=DeliveryState.SENDING) < len(to_send):
-        # Discarded, or put back, between our reading and our lease.
-        sending = set(
-            Delivery.objects.filter(pk__in=to_send, state=DeliveryState.SENDING).values_list("pk", flat=True)
-        )
-        wanted = _given_back(wanted, [pk for pk in to_send if pk not in sending], token)
-    return [(row, token) for row in wanted]
-
-
-def _given_back(wanted: list[Delivery], lost: list[int], token: str) -> list[Delivery]:
-    """Give back the lanes of deliveries that are not to be worked on after all; return the others."""
+    until = now + timedelta(seconds=psa_settings().LEASE_S)
+    links = statements.lanes_lease([head.link_id for head in wanted], token, now, until)
+    wanted = [head for head in wanted if head.link_id in links]
+    to_look = {head.delivery_id for head in wanted if head.state == DeliveryState.UNKNOWN}
+    found = statements.sending_mark({head.delivery_id for head in wanted} - to_look)
+    looked_for = statements.rows_of(Delivery, to_look)
+    found |= {pk: row for pk, row in looked_for.items() if row.state == DeliveryState.UNKNOWN}
+    connections = statements.rows_of(Connection, {row.connection_id for row in found.values()})
+    taken: list[tuple[Delivery, str]] = []
+    lost: list[int] = []
+    for head in wanted:
+        row = found.get(head.delivery_id)
+        if row is None:
+            # Settled, discarded or put back between our reading and our lease.
+            lost.append(head.link_id)
+            continue
+        row.state, row.link, row.connection = head.state, links[row.link_id], connections[row.connection_id]
+        taken.append((row, token))
     if lost:
-        lanes = [row.link_id for row in wanted if row.pk in lost]
-        TicketLink.objects.filter(pk__in=lanes, lease_token=token).update(
+        TicketLink.objects.filter(pk__in=lost, lease_token=token).update(
             lease_token="", lease_expires_at=None
         )
-    return [row for row in wanted if row.pk not in lost]
+    return taken
 
 
 def members_for(deliveries: list[Delivery]) -> dict[tuple[int, int], MemberMapping]:
@@ -198,6 +170,7 @@ def members_for(deliveries: list[Delivery]) -> dict[tuple[int, int], MemberMappi
 
 def looks_first(delivery: Delivery) -> bool:
     """True when a person retried what may be on the ticket: whoever presses Retry, it is looked up before."""
+    # Once its looks are over it is retrying, still without an attempt, and is sent.
     retried = delivery.state == DeliveryState.READY and delivery.attempts == 0
     return retried and delivery.sends > 0 and bool(delivery.marker)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -41,16 +42,21 @@ class _Unsent:
 
 
 def claims_take(
-    now: datetime, free_lanes: int, *, rooms: Rooms | None = None, link_id: int | None = None
+    now: datetime,
+    free_lanes: int,
+    *,
+    rooms: Rooms | None = None,
+    answered: Mapping[int, int] | None = None,
+    link_id: int | None = None,
 ) -> list[Claim]:
-    """Return up to free_lanes claims a lane can work on at once; link_id keeps to one ticket.
+    """Return up to free_lanes claims a lane can work on at once; see `claim_due` for the limits.
 
     What is due but cannot be sent (no mapping, no permission, credentials unreadable) is given back, held.
     """
     # Before the claim: the lease counts from `now`, and a claim may wait for a lock.
     started = time.monotonic()
     claims: list[Claim] = []
-    while taken := claim_due(now, free_lanes - len(claims), rooms=rooms, link_id=link_id):
+    while taken := claim_due(now, free_lanes - len(claims), rooms=rooms, answered=answered, link_id=link_id):
         kept = _workable(taken, now, started)
         claims += kept
         if len(kept) == len(taken):

@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection as database
 from django.db import transaction
-from django.db.models import F
 
 from psa.conf import psa_settings
 from psa.models import AuditEntry, Connection, Delivery, DeliveryAttempt, TicketLink
 from psa.models.delivery import DeliveryKind, DeliveryState, HeldBy
-from psa.outbox import health
+from psa.outbox import health, statements
 from psa.outbox.claim import Claim
 from psa.outbox.hold import kept_text
 from psa.outbox.lanes import hold_rest, lanes_promote, units_refresh
@@ -31,6 +29,26 @@ RECHECK_AFTER = timedelta(minutes=5)
 
 UNREADABLE_WAIT_S = 1.0
 """Least wait after a look that could not read the ticket, however short the looks are set."""
+
+WRITTEN = (
+    "state",
+    "due_at",
+    "problem",
+    "sends",
+    "attempts",
+    "looks",
+    "held_by",
+    "held_since",
+    "delivered_at",
+    "external_id",
+    "author_name",
+    "author_kind",
+    "status_seen",
+    "recheck_at",
+)
+"""Fields of a delivery that an attempt may change."""
+
+AGAIN = (DeliveryState.READY, DeliveryState.RETRYING)
 
 ENDS_LOOKING = ("ticket-gone",)
 """What a look may find instead of our write that ends the matter. Any other refusal is of the look alone."""
@@ -56,6 +74,8 @@ def finish(rows: Iterable[Finished], now: datetime) -> None:
     """
     with transaction.atomic():
         ours = _release(list(rows))
+        if not ours:
+            return
         deliveries = _deliveries(ours)
         attempts: list[DeliveryAttempt] = []
         audits: list[AuditEntry] = []
@@ -63,9 +83,12 @@ def finish(rows: Iterable[Finished], now: datetime) -> None:
             delivery = deliveries[row.claim.delivery_id]
             attempts.append(_attempt(row))
             audits += _write(row, delivery, now)
+        statements.fields_write([*deliveries.values()], WRITTEN)
         DeliveryAttempt.objects.bulk_create(attempts)
         AuditEntry.objects.bulk_create(audits)
-        lanes_promote({row.claim.link_id: row.claim.delivery_id for row in ours}, now)
+        lanes_promote(
+            {row.link_id: row.pk if row.state in AGAIN else None for row in deliveries.values()}, now
+        )
         for row in ours:
             if row.outcome.next is Next.FOLLOW and row.outcome.ticket is not None:
                 lane_follow(TicketLink.objects.get(pk=row.claim.link_id), row.outcome.ticket, now)
@@ -77,26 +100,19 @@ def _release(rows: list[Finished]) -> list[Finished]:
 
     In the order of connections, so that two workers never wait for each other's.
     """
-    links = TicketLink.objects.filter(pk__in=[row.claim.link_id for row in rows]).order_by(
-        "connection_id", "pk"
-    )
-    if database.features.has_select_for_update:
-        links = links.select_for_update(of=("self",), no_key=database.features.has_select_for_no_key_update)
-    holders = dict(links.values_list("pk", "lease_token"))
+    holders = statements.lanes_held([row.claim.link_id for row in rows]) if rows else {}
     ours = [row for row in rows if holders.get(row.claim.link_id) == row.claim.token]
-    TicketLink.objects.filter(pk__in=[row.claim.link_id for row in ours]).update(
-        lease_token="", lease_expires_at=None, cache_epoch=F("cache_epoch") + 1
-    )
+    if ours:
+        statements.lanes_free([row.claim.link_id for row in ours])
     return sorted(ours, key=lambda row: (row.claim.connection_id, row.claim.link_id))
 
 
 def _deliveries(rows: list[Finished]) -> dict[int, Delivery]:
     """Return the rows' deliveries by id; those of one connection share its object and see its changes."""
-    ids = [row.claim.delivery_id for row in rows]
-    found = {row.pk: row for row in Delivery.objects.select_related("connection", "link").filter(pk__in=ids)}
-    connections: dict[int, Connection] = {}
+    found = statements.rows_of(Delivery, {row.claim.delivery_id for row in rows})
+    connections = statements.rows_of(Connection, {row.connection_id for row in found.values()})
     for delivery in found.values():
-        delivery.connection = connections.setdefault(delivery.connection_id, delivery.connection)
+        delivery.connection = connections[delivery.connection_id]
     return found
 
 
@@ -118,15 +134,17 @@ def _attempt(row: Finished) -> DeliveryAttempt:
 
 
 def _write(row: Finished, delivery: Delivery, now: datetime) -> list[AuditEntry]:
-    """Store what became of a delivery and of its connection; return the audit entries this makes."""
+    """Say on a delivery what became of it, and store it of its connection; return the audit entries of it.
+
+    The caller stores the delivery's fields that are WRITTEN.
+    """
     claim, outcome = row.claim, _storable(row.outcome)
     row = replace(row, outcome=outcome)
     before = delivery.state
     if before == DeliveryState.DISCARDED and outcome.next is not Next.DELIVERED:
         # Its connection was deleted by force while it was sent: what did not arrive is not wanted any more.
         return []
-    changed = _apply(delivery, row, now)
-    delivery.save(update_fields=[*changed, "state", "due_at", "problem"])
+    _apply(delivery, row, now)
     if outcome.ticket is not None and outcome.next is not Next.FOLLOW:
         # updated_at tells when the ticket was last read; an UPDATE does not set it by itself.
         TicketLink.objects.filter(pk=claim.link_id).update(**snapshot(outcome.ticket), updated_at=now)
@@ -136,7 +154,7 @@ def _write(row: Finished, delivery: Delivery, now: datetime) -> list[AuditEntry]
         hold_rest(delivery)
     if delivery.state != before:
         transaction.on_commit(lambda: delivery_changed.send_robust(Delivery, delivery=delivery))
-    return [_audit(delivery, outcome)] if delivery.state == DeliveryState.DELIVERED else []
+    return [_audit(delivery, claim, outcome)] if delivery.state == DeliveryState.DELIVERED else []
 
 
 def _storable(outcome: Outcome) -> Outcome:
@@ -155,10 +173,9 @@ def _storable(outcome: Outcome) -> Outcome:
     )
 
 
-def _apply(delivery: Delivery, row: Finished, now: datetime) -> list[str]:
-    """Move the delivery to its next state and return which other fields changed."""
+def _apply(delivery: Delivery, row: Finished, now: datetime) -> None:
+    """Move the delivery to its next state, in memory."""
     claim, outcome = row.claim, row.outcome
-    changed = ["sends", "attempts", "looks", "held_by", "held_since"]
     if outcome.sent and outcome.next in (Next.DELIVERED, Next.UNKNOWN):
         delivery.sends += 1
     following = outcome.next
@@ -169,8 +186,8 @@ def _apply(delivery: Delivery, row: Finished, now: datetime) -> list[str]:
     delivery.problem = problem
     if following is Next.DELIVERED:
         delivery.attempts += 0 if claim.look else 1
-        return changed + _delivered(delivery, outcome, now)
-    if following is Next.UNKNOWN:
+        _delivered(delivery, outcome, now)
+    elif following is Next.UNKNOWN:
         _unknown(delivery, claim, outcome, now)
     elif following is Next.RETRY:
         delivery.attempts += 1
@@ -189,10 +206,9 @@ def _apply(delivery: Delivery, row: Finished, now: datetime) -> list[str]:
     else:
         delivery.attempts += 0 if claim.look else 1
         delivery.state = DeliveryState.DEAD
-    return changed
 
 
-def _delivered(delivery: Delivery, outcome: Outcome, now: datetime) -> list[str]:
+def _delivered(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
     delivery.state = DeliveryState.DELIVERED
     delivery.delivered_at = now
     delivery.external_id = outcome.external_id
@@ -203,7 +219,6 @@ def _delivered(delivery: Delivery, outcome: Outcome, now: datetime) -> list[str]
         delivery.problem = duplicate_problem(outcome.doubles + 1)
     if delivery.sends > 1 and delivery.marker:
         delivery.recheck_at = now + RECHECK_AFTER
-    return ["delivered_at", "external_id", "author_name", "author_kind", "status_seen", "recheck_at"]
 
 
 def _unknown(delivery: Delivery, claim: Claim, outcome: Outcome, now: datetime) -> None:
@@ -257,7 +272,7 @@ def _again(delivery: Delivery, state: DeliveryState, now: datetime, wait_s: floa
         delivery.due_at = now + timedelta(seconds=wait_s)
 
 
-def _audit(delivery: Delivery, outcome: Outcome) -> AuditEntry:
+def _audit(delivery: Delivery, claim: Claim, outcome: Outcome) -> AuditEntry:
     facts: dict[str, Any] = {
         "delivery": delivery.pk,
         "unit": delivery.unit_id,
@@ -282,7 +297,7 @@ def _audit(delivery: Delivery, outcome: Outcome) -> AuditEntry:
         verb=verb,
         object_type="delivery",
         object_id=str(delivery.pk),
-        ticket_id=delivery.link.ticket_id,
+        ticket_id=claim.ticket_id,
         kind=delivery.kind,
         shown_as=delivery.author_name,
         customer_visible=visible,

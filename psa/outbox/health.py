@@ -63,10 +63,12 @@ def note(connection: Connection, outcome: Outcome, now: datetime) -> None:
 
     connection is kept true, too: the results of several attempts are written one after the other.
     """
-    row = Connection.objects.filter(pk=connection.pk)
     if outcome.health is Health.GOOD:
         _good(connection, now)
-    elif outcome.health is Health.SILENT:
+        if outcome.code != "psa-permission":
+            return
+    row = Connection.objects.filter(pk=connection.pk)
+    if outcome.health is Health.SILENT:
         row.update(failures=F("failures") + 1)
         if connection.failures + 1 >= BREAKER_AFTER:
             degrade(connection, now, "unreachable", outcome.text or "The PSA cannot be reached.")

@@ -9,43 +9,33 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q
 
 from psa.models import Delivery, TicketLink, WorkUnit
 from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy, UnitState
+from psa.outbox import statements
 
 IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
 AT_ONCE = 500
 """Deliveries named in one statement: a lane may hold many, and databases take so many parameters only."""
 
 
-def lanes_promote(finished: Mapping[int, int], now: datetime) -> None:
+def lanes_promote(finished: Mapping[int, int | None], now: datetime) -> None:
     """Let the first open delivery of each lane run, if it was waiting only for its place.
 
-    Shape: finished maps the id of a lane to the delivery just finished in it. That one steps back behind the
-    first when it is to be tried again: a person may have put another one before it meanwhile, and only the
-    head of a lane may be free to run.
+    Shape: finished maps the id of a lane to the delivery just finished in it that is to be tried again, None
+    when it is not. That one steps back behind the first: a person may have put another one before it
+    meanwhile, and only the head of a lane may be free to run.
     """
-    first = (
-        Delivery.objects.filter(link_id=OuterRef("pk"), state__in=OPEN_STATES)
-        .exclude(held_by=HeldBy.DEAD)
-        .order_by("seq")
-    )
-    heads = TicketLink.objects.filter(pk__in=finished).annotate(
-        head=Subquery(first.values("pk")[:1]), head_held=Subquery(first.values("held_by")[:1])
-    )
-    waiting = dict(heads.filter(head_held=HeldBy.EARLIER).order_by().values_list("pk", "head"))
+    waiting = statements.heads_waiting(list(finished)) if finished else {}
     if not waiting:
         return
-    Delivery.objects.filter(
-        pk__in=[finished[link_id] for link_id in waiting],
-        state__in=(DeliveryState.READY, DeliveryState.RETRYING),
-        held_by=HeldBy.NOTHING,
-    ).update(held_by=HeldBy.EARLIER)
-    in_flight = Delivery.objects.filter(link_id=OuterRef("link_id"), state__in=IN_FLIGHT)
-    Delivery.objects.filter(~Exists(in_flight), pk__in=waiting.values(), held_by=HeldBy.EARLIER).update(
-        held_by=HeldBy.NOTHING, due_at=now
-    )
+    again = [pk for link_id in waiting if (pk := finished[link_id]) is not None]
+    if again:
+        Delivery.objects.filter(
+            pk__in=again, state__in=(DeliveryState.READY, DeliveryState.RETRYING), held_by=HeldBy.NOTHING
+        ).update(held_by=HeldBy.EARLIER)
+    statements.heads_free(list(waiting.values()), now)
 
 
 def lane_lock(link_id: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,6 +27,8 @@ log = logging.getLogger("psa.outbox")
 
 DATABASE_PAUSE_S = 1.0
 """Wait after the database could not be used (locked, full, restarting) before the dispatcher tries again."""
+WRITE_WITHIN_S = 0.05
+"""Longest a result waits to be written together with others while lanes find work without it."""
 SIDE_LANES = 4
 """Lanes beside those of deliveries, for probes of sick connections and second looks."""
 
@@ -45,6 +49,7 @@ class Worker:
         self._done: queue.SimpleQueue[Finished | schedule.Probed | Rechecked | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._unwritten: list[Finished] = []
+        self._unwritten_since = 0.0
         self._sweep = schedule.Every(schedule.SWEEP_EVERY_S)
         self._beat = schedule.Every(schedule.HEARTBEAT_EVERY_S)
 
@@ -61,10 +66,10 @@ class Worker:
             self._guarded(lambda: jobs_run(database_now()))
         try:
             while not self._stop.is_set():
-                claimed = self._cycle()
-                if once and not claimed and not self._working():
+                moved = self._cycle()
+                if once and not moved and not self._working():
                     return
-                self._wait(0.0 if claimed and self._pace.free() > 0 else psa_settings().WORKER_POLL_S)
+                self._wait(0.0 if moved and self._pace.free() > 0 else psa_settings().WORKER_POLL_S)
             while self._working():
                 self._wait(psa_settings().WORKER_POLL_S)
                 self._guarded(self._write_down)
@@ -74,6 +79,14 @@ class Worker:
             self._side_pool.shutdown(wait=True)
             if side:
                 side.join()
+
+    def _must_write(self) -> bool:
+        """True when a lane is idle without the results, or when they have waited long enough."""
+        if not self._unwritten:
+            return False
+        enough = len(self._unwritten) * 2 >= self._lanes
+        late = time.monotonic() - self._unwritten_since >= WRITE_WITHIN_S
+        return enough or late or self._pace.free() > 0
 
     def _working(self) -> bool:
         return bool(len(self._pace) or self._side_busy or self._unwritten)
@@ -85,20 +98,24 @@ class Worker:
             self._stop.wait(schedule.JOBS_EVERY_S)
         database.close()
 
-    def _cycle(self) -> int:
-        claimed = 0
+    def _cycle(self) -> bool:
+        """Do once what is to be done; return whether something was claimed or written."""
+        moved = False
 
         def cycle() -> None:
-            nonlocal claimed
-            self._write_down()
+            nonlocal moved
             if self._sweep.due():
                 self._maintain()
             if self._beat.due():
                 schedule.heartbeat(database_now())
-            claimed = self._claim()
+            # Lanes before results: lanes wait, and results are written together while they work.
+            moved = self._claim() > 0
+            if self._must_write():
+                self._write_down()
+                moved = True
 
         self._guarded(cycle)
-        return claimed
+        return moved
 
     def _guarded(self, step: Callable[[], object]) -> None:
         """Run a piece of database work; when the database cannot be used, say so and wait."""
@@ -126,6 +143,8 @@ class Worker:
     def _collect(self, found: Finished | schedule.Probed | Rechecked | None) -> None:
         if isinstance(found, Finished):
             self._pace.ended(found.claim.key)
+            if not self._unwritten:
+                self._unwritten_since = time.monotonic()
             self._unwritten.append(found)
             return
         self._side_busy -= 1
@@ -178,7 +197,8 @@ class Worker:
         free = self._pace.free()
         if free <= 0 or self._stop.is_set():
             return 0
-        claims = claims_take(database_now(), free, rooms=self._pace.room)
+        answered = Counter(found.claim.connection_id for found in self._unwritten)
+        claims = claims_take(database_now(), free, rooms=self._pace.room, answered=answered)
         for claim in claims:
             self._pace.started(claim.key, claim.connection_id)
             self._pool.submit(self._lane, claim)

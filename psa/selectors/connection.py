@@ -8,8 +8,7 @@ from psa.cache import ConnectionCache, cached
 from psa.conf import psa_settings
 from psa.exceptions import ConflictError, MissingError
 from psa.models import Connection, MemberMapping
-from psa.models.connection import ConnectionState
-from psa.outbox.claim import FLOWING_STATES
+from psa.models.connection import FLOWING_STATES, ConnectionState
 from psa.provider_pool import provider_for
 from psa.providers.base import Provider
 from psa.providers.registry import provider_class

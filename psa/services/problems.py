@@ -20,9 +20,9 @@ from django.db.models import QuerySet
 from psa.database import database_now
 from psa.exceptions import ConflictError, MissingError
 from psa.models import AuditEntry, Delivery, TicketLink
+from psa.models.connection import FLOWING_STATES
 from psa.models.delivery import NOTE_KINDS, DeliveryState
 from psa.outbox import health
-from psa.outbox.claim import FLOWING_STATES
 from psa.outbox.lanes import lane_lock, lanes_recompute, units_refresh
 from psa.selectors.problem import (
     Problem,

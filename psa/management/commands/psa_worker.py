@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from argparse import ArgumentParser
 from typing import Any
@@ -27,6 +28,9 @@ class Command(BaseCommand):
         worker = Worker(options["concurrency"])
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
+        # What is loaded by now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         try:
             worker.run(once=options["once"])
         finally:

@@ -42,7 +42,7 @@ class Trouble:
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         lasts = self.times is None or self.failed < self.times
         lasts = lasts and (self.until is None or time.monotonic() < self.until)
-        writes = sql.split(" ", 1)[0] in ("INSERT", "UPDATE", "DELETE")
+        writes = sql.split(None, 1)[0] in ("INSERT", "UPDATE", "DELETE")
         if lasts and writes and self.only in sql:
             self.failed += 1
             raise OperationalError(self.words)
@@ -104,7 +104,7 @@ def test_a_claim_that_cannot_be_stored_sends_nothing(
     post: Post, sandbox: SandboxServer, stored: Stored
 ) -> None:
     post()
-    trouble = Trouble(LOCKED, only='UPDATE "psa_ticketlink" SET "lease_token"', times=3)
+    trouble = Trouble(LOCKED, only="UPDATE psa_ticketlink SET lease_token", times=3)
     with database.execute_wrapper(trouble):
         work_until_done()
     assert trouble.failed == 3

@@ -1,0 +1,208 @@
+"""Owns the statements a worker runs many times a second, written by hand.
+
+Composing one with the ORM takes several times as long as running it, while lanes wait for their next
+delivery. All are plain SQL of both databases; states stand in them as literals, as partial indexes need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import connection as database
+from django.db import models
+
+from psa.models import Connection, Delivery, TicketLink
+from psa.models.connection import FLOWING_STATES
+from psa.models.delivery import DUE_STATES, OPEN_STATES, DeliveryState, HeldBy
+
+M = TypeVar("M", bound=models.Model)
+
+
+def _literals(values: Collection[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
+
+
+CONNECTION, DELIVERY, LINK = (model._meta.db_table for model in (Connection, Delivery, TicketLink))
+DUE = f"""d.state IN ({_literals(DUE_STATES)}) AND d.held_by = '' AND d.due_at <= %s"""
+LANE_IN_FLIGHT = f"""SELECT 1 FROM {DELIVERY} o
+    WHERE o.link_id = d.link_id AND o.state IN ('{DeliveryState.SENDING}', '{DeliveryState.UNKNOWN}')"""
+"""What nothing of the same lane overtakes."""
+
+
+def connections_due(now: datetime, link_id: int | None = None) -> list[int]:
+    """Return the flowing connections in which something is due, locked until the end of the transaction.
+
+    Those that another worker is looking at are left out. link_id keeps to what is due for one ticket.
+    """
+    at = _time(now)
+    # No key: who queues holds a lane and then points at the connection; a full lock would deadlock.
+    skips = database.features.has_select_for_update_skip_locked
+    sql = f"""
+        SELECT c.id FROM {CONNECTION} c
+        WHERE c.deleted_at IS NULL AND c.state IN ({_literals(FLOWING_STATES)})
+        AND (c.not_before IS NULL OR c.not_before <= %s)
+        AND EXISTS (SELECT 1 FROM {DELIVERY} d WHERE d.connection_id = c.id AND {DUE} {_lane(link_id)})
+        {"FOR NO KEY UPDATE OF c SKIP LOCKED" if skips else ""}"""
+    return [row[0] for row in _rows(sql, [at, at])]
+
+
+def in_flight(connection_ids: Sequence[int]) -> dict[int, int]:
+    """Return how many deliveries of each connection are being sent, over all processes."""
+    if not connection_ids:
+        return {}
+    sql = f"""
+        SELECT connection_id, COUNT(*) FROM {DELIVERY}
+        WHERE state = '{DeliveryState.SENDING}' AND connection_id IN ({_marks(connection_ids)})
+        GROUP BY connection_id"""
+    return dict(_rows(sql, connection_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A due delivery at the head of a free lane."""
+
+    delivery_id: int
+    link_id: int
+    state: str
+
+
+def heads_due(
+    shares: Sequence[tuple[int, int]], now: datetime, link_id: int | None = None
+) -> dict[int, list[Head]]:
+    """Return what may be claimed of each connection, the longest due first.
+
+    Shape: shares says how many of which connection.
+    """
+    at = _time(now)
+    one = f"""
+        SELECT d.connection_id, d.id, d.link_id, d.state, d.due_at
+        FROM {DELIVERY} d JOIN {LINK} l ON l.id = d.link_id
+        WHERE d.connection_id = %s AND {DUE} {_lane(link_id)}
+        AND (l.lease_token = '' OR l.lease_expires_at < %s)
+        AND NOT EXISTS ({LANE_IN_FLIGHT} AND o.id <> d.id)
+        ORDER BY d.due_at, d.id LIMIT %s"""
+    every = " UNION ALL ".join(f"SELECT * FROM ({one}) part{number}" for number in range(len(shares)))
+    values = [value for connection_id, most in shares for value in (connection_id, at, at, most)]
+    heads: dict[int, list[Head]] = {}
+    for row in sorted(_rows(every, values), key=lambda row: (row[4], row[1])):
+        heads.setdefault(row[0], []).append(Head(row[1], row[2], row[3]))
+    return heads
+
+
+def lanes_lease(link_ids: Sequence[int], token: str, now: datetime, until: datetime) -> dict[int, TicketLink]:
+    """Lease those lanes that are free and return them by id."""
+    sql = f"""
+        UPDATE {LINK} SET lease_token = %s, lease_expires_at = %s
+        WHERE id IN ({_marks(link_ids)}) AND (lease_token = '' OR lease_expires_at < %s) RETURNING *"""
+    return _by_id(TicketLink, sql, [token, _time(until), *link_ids, _time(now)])
+
+
+def sending_mark(delivery_ids: Collection[int]) -> dict[int, Delivery]:
+    """Mark as being sent those deliveries that are still due and held by nothing; return them by id."""
+    if not delivery_ids:
+        return {}
+    states = [state for state in DUE_STATES if state != DeliveryState.UNKNOWN]
+    sql = f"""
+        UPDATE {DELIVERY} SET state = '{DeliveryState.SENDING}'
+        WHERE id IN ({_marks(delivery_ids)}) AND state IN ({_literals(states)}) AND held_by = ''
+        RETURNING *"""
+    return _by_id(Delivery, sql, delivery_ids)
+
+
+def lanes_held(link_ids: Sequence[int]) -> dict[int, str]:
+    """Return the lease token of each lane, locked until the end of the transaction.
+
+    In the order of connections, so that two workers never wait for each other's.
+    """
+    lock = "FOR NO KEY UPDATE" if database.features.has_select_for_update else ""
+    sql = f"""
+        SELECT id, lease_token FROM {LINK} WHERE id IN ({_marks(link_ids)})
+        ORDER BY connection_id, id {lock}"""
+    return dict(_rows(sql, link_ids))
+
+
+def lanes_free(link_ids: Sequence[int]) -> None:
+    """Give lanes back, and let what is cached of their tickets grow old."""
+    sql = f"""
+        UPDATE {LINK} SET lease_token = '', lease_expires_at = NULL, cache_epoch = cache_epoch + 1
+        WHERE id IN ({_marks(link_ids)})"""
+    _run(sql, link_ids)
+
+
+def heads_waiting(link_ids: Sequence[int]) -> dict[int, int]:
+    """Return the first open delivery of each lane in which that one waits only for its place."""
+    sql = f"""
+        SELECT d.link_id, d.id FROM {DELIVERY} d WHERE d.held_by = '{HeldBy.EARLIER}' AND d.id IN (
+            SELECT (
+                SELECT h.id FROM {DELIVERY} h
+                WHERE h.link_id = l.id AND h.state IN ({_literals(OPEN_STATES)})
+                AND h.held_by <> '{HeldBy.DEAD}'
+                ORDER BY h.seq LIMIT 1
+            ) FROM {LINK} l WHERE l.id IN ({_marks(link_ids)})
+        )"""
+    return dict(_rows(sql, link_ids))
+
+
+def heads_free(delivery_ids: Collection[int], now: datetime) -> None:
+    """Let deliveries run that wait only for their place, unless another one of their lane is in flight."""
+    sql = f"""
+        UPDATE {DELIVERY} AS d SET held_by = '', due_at = %s
+        WHERE id IN ({_marks(delivery_ids)}) AND held_by = '{HeldBy.EARLIER}'
+        AND NOT EXISTS ({LANE_IN_FLIGHT})"""
+    _run(sql, [_time(now), *delivery_ids])
+
+
+def rows_of(model: type[M], ids: Collection[int]) -> dict[int, M]:
+    """Return the rows with those ids, by id."""
+    if not ids:
+        return {}
+    return _by_id(model, f"SELECT * FROM {model._meta.db_table} WHERE id IN ({_marks(ids)})", ids)
+
+
+def fields_write(rows: Sequence[models.Model], names: Collection[str]) -> None:
+    """Write those fields of each row, as `save(update_fields=names)` does, with one statement for all."""
+    if not rows:
+        return
+    meta = rows[0]._meta
+    fields = [field for field in meta.concrete_fields if field.name in names]
+    columns = ", ".join(f"{field.column} = %s" for field in fields)
+    values = [
+        [
+            *(field.get_db_prep_save(getattr(row, field.attname), connection=database) for field in fields),
+            row.pk,
+        ]
+        for row in rows
+    ]
+    with database.cursor() as cursor:
+        cursor.executemany(f"UPDATE {meta.db_table} SET {columns} WHERE id = %s", values)
+
+
+def _lane(link_id: int | None) -> str:
+    return "" if link_id is None else f"AND d.link_id = {link_id:d}"
+
+
+def _marks(values: Collection[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def _time(moment: datetime) -> Any:
+    return database.ops.adapt_datetimefield_value(moment)
+
+
+def _by_id(model: type[M], sql: str, values: Collection[Any]) -> dict[int, M]:
+    return {row.pk: row for row in model._default_manager.raw(sql, [*values])}
+
+
+def _rows(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with database.cursor() as cursor:
+        cursor.execute(sql, values)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+def _run(sql: str, values: Sequence[Any]) -> None:
+    with database.cursor() as cursor:
+        cursor.execute(sql, values)
