@@ -150,17 +150,17 @@ def _give_back(rows: list[_Unsent]) -> None:
     """Undo claims whose deliveries were not sent, hold what misses something, and let their lanes go on."""
     now = database_now()
     with transaction.atomic():
-        lanes: dict[int, int] = {}
+        lanes: list[int] = []
         for row in sorted(rows, key=lambda row: (row.delivery.connection_id, row.delivery.link_id)):
             delivery = row.delivery
             lane = TicketLink.objects.filter(pk=delivery.link_id, lease_token=row.token)
             if not lane.update(lease_token="", lease_expires_at=None):
                 continue
-            lanes[delivery.link_id] = delivery.pk
+            lanes.append(delivery.link_id)
             Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING).update(
                 state=DeliveryState.READY,
                 held_by=row.held_by,
                 held_since=now if row.held_by else None,
                 problem=row.problem,
             )
-        lanes_promote(lanes, now)
+        lanes_promote(lanes, [row.delivery.pk for row in rows], now)

@@ -16,7 +16,7 @@ from psa.models.delivery import DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import health, statements
 from psa.outbox.claim import Claim
 from psa.outbox.hold import kept_text
-from psa.outbox.lanes import hold_rest, lanes_promote, units_refresh
+from psa.outbox.lanes import hold_rest, lanes_promote
 from psa.outbox.merge import lane_follow, snapshot
 from psa.outbox.outcome import POISON, Next, Outcome, backoff_s
 from psa.outbox.recheck import duplicate_problem
@@ -86,13 +86,12 @@ def finish(rows: Iterable[Finished], now: datetime) -> None:
         statements.fields_write([*deliveries.values()], WRITTEN)
         DeliveryAttempt.objects.bulk_create(attempts)
         AuditEntry.objects.bulk_create(audits)
-        lanes_promote(
-            {row.link_id: row.pk if row.state in AGAIN else None for row in deliveries.values()}, now
-        )
+        again = [row.pk for row in deliveries.values() if row.state in AGAIN]
+        lanes_promote([row.claim.link_id for row in ours], again, now)
         for row in ours:
             if row.outcome.next is Next.FOLLOW and row.outcome.ticket is not None:
                 lane_follow(TicketLink.objects.get(pk=row.claim.link_id), row.outcome.ticket, now)
-        units_refresh({row.claim.unit_id for row in ours})
+        statements.units_settle({row.claim.unit_id for row in ours})
 
 
 def _release(rows: list[Finished]) -> list[Finished]:

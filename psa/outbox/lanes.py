@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -11,8 +11,8 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
-from psa.models import Delivery, TicketLink, WorkUnit
-from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy, UnitState
+from psa.models import Delivery, TicketLink
+from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy
 from psa.outbox import statements
 
 IN_FLIGHT = (DeliveryState.SENDING, DeliveryState.UNKNOWN)
@@ -20,22 +20,27 @@ AT_ONCE = 500
 """Deliveries named in one statement: a lane may hold many, and databases take so many parameters only."""
 
 
-def lanes_promote(finished: Mapping[int, int | None], now: datetime) -> None:
+def lanes_promote(link_ids: Collection[int], again: Collection[int], now: datetime) -> None:
     """Let the first open delivery of each lane run, if it was waiting only for its place.
 
-    Shape: finished maps the id of a lane to the delivery just finished in it that is to be tried again, None
-    when it is not. That one steps back behind the first: a person may have put another one before it
-    meanwhile, and only the head of a lane may be free to run.
+    Shape: again has the deliveries just worked on that are to be tried again. One of them steps back behind
+    what is earlier: a person may have put that there meanwhile, and only the head of a lane is free to run.
     """
-    waiting = statements.heads_waiting(list(finished)) if finished else {}
-    if not waiting:
-        return
-    again = [pk for link_id in waiting if (pk := finished[link_id]) is not None]
     if again:
+        earlier = Delivery.objects.filter(
+            link_id=OuterRef("link_id"),
+            seq__lt=OuterRef("seq"),
+            state__in=OPEN_STATES,
+            held_by=HeldBy.EARLIER,
+        )
         Delivery.objects.filter(
-            pk__in=again, state__in=(DeliveryState.READY, DeliveryState.RETRYING), held_by=HeldBy.NOTHING
+            Exists(earlier),
+            pk__in=again,
+            state__in=(DeliveryState.READY, DeliveryState.RETRYING),
+            held_by=HeldBy.NOTHING,
         ).update(held_by=HeldBy.EARLIER)
-    statements.heads_free(list(waiting.values()), now)
+    if link_ids:
+        statements.heads_free(link_ids, now)
 
 
 def lane_lock(link_id: int) -> None:
@@ -126,26 +131,5 @@ def _holds(lane: list[_Place]) -> Iterator[tuple[int, HeldBy]]:
 
 
 def unit_refresh(unit_id: int) -> None:
-    """Store the state of a unit: blocked by one dead delivery, open by one open one, else done."""
-    units_refresh({unit_id})
-
-
-def units_refresh(unit_ids: Collection[int]) -> None:
-    """Store the state of each unit, in two statements and one more for each further state."""
-    states: dict[int, set[str]] = {}
-    rows = Delivery.objects.filter(unit_id__in=unit_ids).order_by().values_list("unit_id", "state").distinct()
-    for unit_id, state in rows:
-        states.setdefault(unit_id, set()).add(state)
-    groups: dict[UnitState, list[int]] = {}
-    for unit_id, found in states.items():
-        groups.setdefault(_unit_state(found), []).append(unit_id)
-    for unit_state, ids in groups.items():
-        WorkUnit.objects.filter(pk__in=sorted(ids)).exclude(state=unit_state).update(state=unit_state)
-
-
-def _unit_state(states: set[str]) -> UnitState:
-    if DeliveryState.DEAD in states:
-        return UnitState.BLOCKED
-    if states & set(OPEN_STATES):
-        return UnitState.OPEN
-    return UnitState.DELIVERED if DeliveryState.DELIVERED in states else UnitState.DISCARDED
+    """Store the state of a unit, as its deliveries tell."""
+    statements.units_settle([unit_id])

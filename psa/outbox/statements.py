@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from django.db import connection as database
 from django.db import models
 
-from psa.models import Connection, Delivery, TicketLink
+from psa.models import Connection, Delivery, TicketLink, WorkUnit
 from psa.models.connection import FLOWING_STATES
-from psa.models.delivery import DUE_STATES, OPEN_STATES, DeliveryState, HeldBy
+from psa.models.delivery import DUE_STATES, OPEN_STATES, DeliveryState, HeldBy, UnitState
 
 M = TypeVar("M", bound=models.Model)
 
@@ -25,7 +25,9 @@ def _literals(values: Collection[str]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
 
-CONNECTION, DELIVERY, LINK = (model._meta.db_table for model in (Connection, Delivery, TicketLink))
+CONNECTION, DELIVERY, LINK, UNIT = (
+    model._meta.db_table for model in (Connection, Delivery, TicketLink, WorkUnit)
+)
 DUE = f"""d.state IN ({_literals(DUE_STATES)}) AND d.held_by = '' AND d.due_at <= %s"""
 LANE_IN_FLIGHT = f"""SELECT 1 FROM {DELIVERY} o
     WHERE o.link_id = d.link_id AND o.state IN ('{DeliveryState.SENDING}', '{DeliveryState.UNKNOWN}')"""
@@ -132,27 +134,38 @@ def lanes_free(link_ids: Sequence[int]) -> None:
     _run(sql, link_ids)
 
 
-def heads_waiting(link_ids: Sequence[int]) -> dict[int, int]:
-    """Return the first open delivery of each lane in which that one waits only for its place."""
+def heads_free(link_ids: Collection[int], now: datetime) -> None:
+    """Let the first open delivery of each lane run if only its place held it and nothing is in flight."""
     sql = f"""
-        SELECT d.link_id, d.id FROM {DELIVERY} d WHERE d.held_by = '{HeldBy.EARLIER}' AND d.id IN (
+        UPDATE {DELIVERY} AS d SET held_by = '', due_at = %s
+        WHERE d.held_by = '{HeldBy.EARLIER}' AND d.id IN (
             SELECT (
                 SELECT h.id FROM {DELIVERY} h
                 WHERE h.link_id = l.id AND h.state IN ({_literals(OPEN_STATES)})
                 AND h.held_by <> '{HeldBy.DEAD}'
                 ORDER BY h.seq LIMIT 1
             ) FROM {LINK} l WHERE l.id IN ({_marks(link_ids)})
-        )"""
-    return dict(_rows(sql, link_ids))
+        ) AND NOT EXISTS ({LANE_IN_FLIGHT})"""
+    _run(sql, [_time(now), *link_ids])
 
 
-def heads_free(delivery_ids: Collection[int], now: datetime) -> None:
-    """Let deliveries run that wait only for their place, unless another one of their lane is in flight."""
+def units_settle(unit_ids: Collection[int]) -> None:
+    """Store the state of each unit: blocked by one dead delivery, open by one open one, else done."""
+
+    def has(states: Collection[str]) -> str:
+        return (
+            f"EXISTS (SELECT 1 FROM {DELIVERY} d WHERE d.unit_id = u.id AND d.state IN ({_literals(states)}))"
+        )
+
+    state = f"""
+        CASE WHEN {has([DeliveryState.DEAD])} THEN '{UnitState.BLOCKED}'
+        WHEN {has(OPEN_STATES)} THEN '{UnitState.OPEN}'
+        WHEN {has([DeliveryState.DELIVERED])} THEN '{UnitState.DELIVERED}'
+        ELSE '{UnitState.DISCARDED}' END"""
     sql = f"""
-        UPDATE {DELIVERY} AS d SET held_by = '', due_at = %s
-        WHERE id IN ({_marks(delivery_ids)}) AND held_by = '{HeldBy.EARLIER}'
-        AND NOT EXISTS ({LANE_IN_FLIGHT})"""
-    _run(sql, [_time(now), *delivery_ids])
+        UPDATE {UNIT} AS u SET state = {state}
+        WHERE u.id IN ({_marks(unit_ids)}) AND u.state <> {state}"""
+    _run(sql, [*unit_ids])
 
 
 def rows_of(model: type[M], ids: Collection[int]) -> dict[int, M]:

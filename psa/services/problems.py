@@ -22,8 +22,8 @@ from psa.exceptions import ConflictError, MissingError
 from psa.models import AuditEntry, Delivery, TicketLink
 from psa.models.connection import FLOWING_STATES
 from psa.models.delivery import NOTE_KINDS, DeliveryState
-from psa.outbox import health
-from psa.outbox.lanes import lane_lock, lanes_recompute, units_refresh
+from psa.outbox import health, statements
+from psa.outbox.lanes import lane_lock, lanes_recompute
 from psa.selectors.problem import (
     Problem,
     ProblemScope,
@@ -197,7 +197,7 @@ def _change(rows: QuerySet[Delivery], ids: list[int], lanes: set[int], step: _St
         return 0
     done = step(found, now)
     lanes_recompute({delivery.link_id for delivery in found})
-    units_refresh({delivery.unit_id for delivery in found})
+    statements.units_settle({delivery.unit_id for delivery in found})
     AuditEntry.objects.bulk_create(done.entries)
     deliveries_tell(done.told)
     return done.changed
