@@ -228,24 +228,35 @@ def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResul
         changed = row.exclude(state__in=(ConnectionState.DISABLED, ConnectionState.CONNECTED)).update(
             state=ConnectionState.CONNECTED, state_since=now, problem=None
         )
-        granted = [
-            kind
-            for kind, feature in FEATURE_OF_KIND.items()
-            if any(
-                # Where the role cannot be read nobody knows, and the next delivery tells.
-                found.feature is feature and found.status is not FeatureStatus.DENIED
-                for found in result.features
-            )
-        ]
-        held = Delivery.objects.filter(
-            connection=connection, held_by=HeldBy.PERMISSION, kind__in=granted, state=DeliveryState.READY
-        )
-        holds_release(held, now)
-        waits = Delivery.objects.filter(connection=connection, held_by=HeldBy.PERMISSION).exists()
-        row.update(next_probe_at=now + SLOW_PROBE_EVERY if waits else None)
+        row.filter(pk__in=_waiting(connection)).update(next_probe_at=now + SLOW_PROBE_EVERY)
         if changed:
             waited_add(connection, now)
+    # By itself: who finishes a delivery locks its lane first, then the connection.
+    granted = [
+        kind
+        for kind, feature in FEATURE_OF_KIND.items()
+        if any(
+            # Where the role cannot be read nobody knows, and the next delivery tells.
+            found.feature is feature and found.status is not FeatureStatus.DENIED
+            for found in result.features
+        )
+    ]
+    holds_release(_held(connection).filter(kind__in=granted), now)
+    connected = row.filter(state=ConnectionState.CONNECTED)
+    connected.exclude(pk__in=_waiting(connection)).update(next_probe_at=None)
     _tell(connection, bool(changed))
+
+
+def _held(connection: Connection) -> QuerySet[Delivery]:
+    """Return what waits for a permission."""
+    return Delivery.objects.filter(
+        connection=connection, held_by=HeldBy.PERMISSION, state=DeliveryState.READY
+    )
+
+
+def _waiting(connection: Connection) -> QuerySet[Delivery, int]:
+    """Return the id of the connection if something of it waits for a permission."""
+    return _held(connection).order_by().values_list("connection_id", flat=True)
 
 
 def waited_add(connection: Connection, now: datetime) -> None:
@@ -268,15 +279,14 @@ def _as_probed(connection: Connection) -> QuerySet[Connection]:
 
 def holds_release(held: QuerySet[Delivery], now: datetime) -> None:
     """Let deliveries run that were held one by one; the time they were held does not count as age."""
-    rows = list(held.only("pk", "link_id", "held_since", "held_s"))
-    for row in rows:
-        waited_s = int((now - row.held_since).total_seconds()) if row.held_since else 0
-        Delivery.objects.filter(pk=row.pk).update(
-            held_by=HeldBy.EARLIER, held_since=None, problem=None, held_s=row.held_s + waited_s
-        )
-    for link_id in sorted({row.link_id for row in rows}):
+    for link_id in sorted(set(held.order_by().values_list("link_id", flat=True))):
         with transaction.atomic():
             lane_lock(link_id)
+            for row in held.filter(link_id=link_id).only("pk", "held_since", "held_s"):
+                waited_s = int((now - row.held_since).total_seconds()) if row.held_since else 0
+                Delivery.objects.filter(pk=row.pk).update(
+                    held_by=HeldBy.EARLIER, held_since=None, problem=None, held_s=row.held_s + waited_s
+                )
             lane_recompute(link_id, now)
 
 
