@@ -33,7 +33,7 @@ PEOPLE = 20
 SESSIONS = 64
 LANE = 10
 """Deliveries of a ticket where all is done; half as many wait on a ticket of the broken connection."""
-AGE_S = 60 * 86400
+AGE_S = 60.0 * 86400
 """Age of the oldest delivery."""
 TEXT = "Restarted the print spooler and printed a test page. " * 6
 

@@ -119,11 +119,7 @@ def fingerprint(request: Request) -> str:
 
 
 def _find(scope: Scope, caller: str, key: str) -> IdempotencyRecord | None:
-    return (
-        IdempotencyRecord.objects.filter(tenant=scope.tenant, caller=caller, key=key)
-        .select_related("unit", "delivery__connection", "delivery__link", "delivery__unit")
-        .first()
-    )
+    return IdempotencyRecord.objects.filter(tenant=scope.tenant, caller=caller, key=key).first()
 
 
 def _insert(record: IdempotencyRecord) -> IdempotencyRecord:

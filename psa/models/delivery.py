@@ -86,6 +86,8 @@ class WorkUnit(models.Model):
     created_by = person_key()
     created_by_name = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
+    posted: list[Delivery]
+    """Its deliveries in lane order, on a unit that was queued just now; no field."""
 
     class Meta:
         ordering: ClassVar = ["-id"]

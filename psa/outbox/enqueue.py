@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 
 from psa.conf import psa_settings
 from psa.database import database_now
 from psa.exceptions import InvalidInputError
 from psa.models import Connection, Delivery, MemberMapping, TicketLink, WorkUnit
 from psa.models.delivery import API_MEMBER, OPEN_STATES, DeliveryKind, HeldBy
+from psa.outbox import statements
 from psa.outbox.kick import lane_kick
-from psa.outbox.lanes import lane_lock
 from psa.outbox.text import marker_new, text_clean, text_hash, text_split
 from psa.providers.base import Provider
 from psa.types import Actor, Capability, NoteKind, NotePart, RecordType, StatusPart
@@ -107,9 +106,8 @@ def enqueue(
     The UPDATE of `next_seq` locks the link: places in a lane are taken one after the other on every database.
     """
     with transaction.atomic():
-        link = lane_enter(link.pk)
-        TicketLink.objects.filter(pk=link.pk).update(next_seq=F("next_seq") + len(drafts))
-        first = TicketLink.objects.values_list("next_seq", flat=True).get(pk=link.pk) - len(drafts)
+        link, first = lane_enter(link, len(drafts))
+        link.connection = connection
         waits = (
             Delivery.objects.filter(link=link, state__in=OPEN_STATES).exclude(held_by=HeldBy.DEAD).exists()
         )
@@ -139,23 +137,29 @@ def enqueue(
             )
             for place, draft in enumerate(drafts)
         ]
-        Delivery.objects.bulk_create(rows)
+        unit.posted = Delivery.objects.bulk_create(rows)
         lane_kick(link.pk)
     return unit
 
 
-def lane_enter(link_id: int) -> TicketLink:
-    """Lock and return the lane that deliveries to a ticket take, its parent's once it was merged."""
-    link = TicketLink.objects.lane(link_id)
-    lane_lock(link.pk)
+def lane_enter(link: TicketLink, places: int) -> tuple[TicketLink, int]:
+    """Lock the lane that deliveries to a ticket take, its parent's once it was merged; take places in it.
+
+    Returns the lane and the first of the places.
+    """
+    if link.merged_into_id is not None:
+        link = TicketLink.objects.lane(link.pk)
+    taken = statements.places_take(link.pk, places)
     # Merged while we waited for the lock: the lane is another one now.
-    again = TicketLink.objects.lane(link.pk)
-    return link if again.pk == link.pk else lane_enter(again.pk)
+    if taken.merged_into_id is not None and TicketLink.objects.lane(taken.pk).pk != taken.pk:
+        return lane_enter(taken, places)
+    return taken, taken.next_seq - places
 
 
 def _member_name(connection: Connection, actor: Actor) -> str:
     """Return the name the PSA will most likely show as author; the mapping is read again when it is sent."""
     if actor.user_id is None:
         return ""
-    mapping = MemberMapping.objects.filter(connection=connection, user_id=actor.user_id, active=True).first()
-    return mapping.member_name[:200] if mapping else ""
+    mapped = MemberMapping.objects.filter(connection=connection, user_id=actor.user_id, active=True)
+    names = list(mapped.order_by().values_list("member_name", flat=True)[:1])
+    return names[0][:200] if names else ""

@@ -94,6 +94,15 @@ def heads_due(
     return heads
 
 
+def places_take(link_id: int, number: int) -> TicketLink:
+    """Take the next places of a lane, lock it until the end of the transaction, and return it.
+
+    Raises: KeyError, when there is no such lane.
+    """
+    sql = f"UPDATE {LINK} SET next_seq = next_seq + %s WHERE id = %s RETURNING *"
+    return _by_id(TicketLink, sql, [number, link_id])[link_id]
+
+
 def lanes_lease(link_ids: Sequence[int], token: str, now: datetime, until: datetime) -> dict[int, TicketLink]:
     """Lease those lanes that are free and return them by id."""
     sql = f"""

@@ -47,6 +47,7 @@ def unit_enqueue(
 ) -> WorkUnit:
     """Return a new unit whose parts are delivered in order. Asks no PSA; runs in the caller's transaction.
 
+    Shape: `posted` of the unit has its deliveries, with connection, link and unit at hand.
     Raises: InvalidInputError; ConflictError `connection-disabled`, `connection-deleted`;
         UnsupportedOperationError.
     """

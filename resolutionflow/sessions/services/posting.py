@@ -49,7 +49,7 @@ def note_post(
     unit = psa_services.unit_enqueue(
         account, link_id, [_note(session, kind, text, notify, actor)], actor=actor, origin=session.origin
     )
-    return first_delivery(unit)
+    return unit.posted[0]
 
 
 def status_check(account: Account, session_id: int, status: str) -> None:
@@ -72,9 +72,8 @@ def status_post(
     session = session_lock(account, session_id)
     link_id = linked_ticket(session)
     parts = [StatusPart(status=status, notify=notify)]
-    return first_delivery(
-        psa_services.unit_enqueue(account, link_id, parts, actor=actor, origin=session.origin)
-    )
+    unit = psa_services.unit_enqueue(account, link_id, parts, actor=actor, origin=session.origin)
+    return unit.posted[0]
 
 
 def linked_ticket(session: FlowSession) -> int:
@@ -96,11 +95,6 @@ def analysis_part(session: FlowSession, actor: Actor) -> NotePart:
         notify=False,
         source_hash=selectors.documentation_hash(session),
     )
-
-
-def first_delivery(unit: WorkUnit) -> Delivery:
-    """Return the delivery a unit begins with."""
-    return unit.deliveries.select_related("connection", "link", "unit").order_by("seq")[0]
 
 
 def _note(session: FlowSession, kind: NoteKind, text: str | None, notify: bool, actor: Actor) -> NotePart:
