@@ -105,7 +105,8 @@ def enqueue(
 
     The UPDATE of `next_seq` locks the link: places in a lane are taken one after the other on every database.
     """
-    with transaction.atomic():
+    # Nothing in here is refused for a reason a caller could go on after, so it needs no savepoint.
+    with transaction.atomic(savepoint=False):
         link, first = lane_enter(link, len(drafts))
         link.connection = connection
         waits = (
