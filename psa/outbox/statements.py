@@ -29,6 +29,8 @@ CONNECTION, DELIVERY, LINK, UNIT = (
     model._meta.db_table for model in (Connection, Delivery, TicketLink, WorkUnit)
 )
 DUE = f"""d.state IN ({_literals(DUE_STATES)}) AND d.held_by = '' AND d.due_at <= %s"""
+FLOWING = f"""c.deleted_at IS NULL AND c.state IN ({_literals(FLOWING_STATES)})
+    AND (c.not_before IS NULL OR c.not_before <= %s)"""
 LANE_IN_FLIGHT = f"""SELECT 1 FROM {DELIVERY} o
     WHERE o.link_id = d.link_id AND o.state IN ('{DeliveryState.SENDING}', '{DeliveryState.UNKNOWN}')"""
 """What nothing of the same lane overtakes."""
@@ -44,11 +46,19 @@ def connections_due(now: datetime, link_id: int | None = None) -> list[int]:
     skips = database.features.has_select_for_update_skip_locked
     sql = f"""
         SELECT c.id FROM {CONNECTION} c
-        WHERE c.deleted_at IS NULL AND c.state IN ({_literals(FLOWING_STATES)})
-        AND (c.not_before IS NULL OR c.not_before <= %s)
+        WHERE {FLOWING}
         AND EXISTS (SELECT 1 FROM {DELIVERY} d WHERE d.connection_id = c.id AND {DUE} {_lane(link_id)})
         {"FOR NO KEY UPDATE OF c SKIP LOCKED" if skips else ""}"""
     return [row[0] for row in _rows(sql, [at, at])]
+
+
+def oldest_due(now: datetime) -> Delivery | None:
+    """Return what has been due for longest of what could run."""
+    at = _time(now)
+    sql = f"""
+        SELECT d.* FROM {CONNECTION} c JOIN {DELIVERY} d ON d.connection_id = c.id
+        WHERE {FLOWING} AND {DUE} ORDER BY d.due_at LIMIT 1"""
+    return next(iter(_by_id(Delivery, sql, [at, at]).values()), None)
 
 
 def in_flight(connection_ids: Sequence[int]) -> dict[int, int]:
@@ -156,6 +166,23 @@ def heads_free(link_ids: Collection[int], now: datetime) -> None:
             ) FROM {LINK} l WHERE l.id IN ({_marks(link_ids)})
         ) AND NOT EXISTS ({LANE_IN_FLIGHT})"""
     _run(sql, [_time(now), *link_ids])
+
+
+def lanes_open(after: int, number: int) -> dict[int, bool]:
+    """Return the next lanes in which something is open, by id, and whether one of them is stuck.
+
+    A lane is stuck when something waits for its place and nothing is there to wait for.
+    """
+    sql = f"""
+        SELECT d.link_id,
+            SUM(CASE WHEN d.held_by = '{HeldBy.EARLIER}' THEN 1 ELSE 0 END),
+            SUM(CASE WHEN d.held_by IN ('{HeldBy.EARLIER}', '{HeldBy.DEAD}') THEN 0 ELSE 1 END)
+        FROM {DELIVERY} d WHERE d.state IN ({_literals(OPEN_STATES)}) AND d.link_id IN (
+            SELECT l.id FROM {LINK} l WHERE l.id > %s AND EXISTS (
+                SELECT 1 FROM {DELIVERY} o WHERE o.link_id = l.id AND o.state IN ({_literals(OPEN_STATES)})
+            ) ORDER BY l.id LIMIT %s
+        ) GROUP BY d.link_id"""
+    return {link_id: bool(waits and not ahead) for link_id, waits, ahead in _rows(sql, [after, number])}
 
 
 def units_settle(unit_ids: Collection[int]) -> None:

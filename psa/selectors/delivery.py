@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Min
 from django.db.models.query import QuerySet
 
 from psa.database import database_now
 from psa.exceptions import MissingError
-from psa.models import Connection, Delivery, PeriodicJob, StatusRule, TicketLink, WorkUnit
-from psa.models.delivery import DUE_STATES, OPEN_STATES, DeliveryState, HeldBy
-from psa.outbox.claim import flowing
+from psa.models import Delivery, PeriodicJob, StatusRule, TicketLink, WorkUnit
+from psa.models.delivery import OPEN_STATES, DeliveryState, HeldBy
+from psa.outbox import statements
 from psa.outbox.schedule import HEARTBEAT
 from psa.selectors.connection import connection_flows
 from psa.types import Tenant
@@ -93,12 +92,9 @@ def status_rule(tenant: Tenant, link_id: int, outcome: str) -> StatusRule | None
 def queue_health() -> QueueHealth:
     """Return the age of the oldest due delivery that could run, and when a worker was last seen."""
     now = database_now()
-    running = Connection.objects.filter(flowing(now)).values("pk")
-    oldest = Delivery.objects.filter(
-        state__in=DUE_STATES, held_by=HeldBy.NOTHING, due_at__lte=now, connection_id__in=running
-    ).aggregate(oldest=Min("due_at"))["oldest"]
+    oldest = statements.oldest_due(now)
     seen = PeriodicJob.objects.filter(name=HEARTBEAT).values_list("last_run_at", flat=True).first()
     return QueueHealth(
-        oldest_due_age_s=(now - oldest).total_seconds() if oldest else None,
+        oldest_due_age_s=(now - oldest.due_at).total_seconds() if oldest else None,
         worker_seen_age_s=(now - seen).total_seconds() if seen else None,
     )
