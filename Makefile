@@ -16,7 +16,7 @@ CHECK_ENV := ENV_FILE=/dev/null DEBUG=0 SECRET_KEY=$(shell printf 'check-%.0s' 1
 	PSA_ENCRYPTION_KEYS=Y2hlY2stb25seS1jaGVjay1vbmx5LWNoZWNrLW9ubHk= DATABASE_URL=sqlite://:memory: CACHE_URL=locmemcache:// \
 	PSA_BASE_URL=https://psa.example.com ALLOWED_HOSTS=psa.example.com SECURE_SSL_REDIRECT=1
 
-.PHONY: help run test check chaos bench lock audit wheel clean format
+.PHONY: help run test check chaos bench screenshots lock audit wheel clean format
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ chaos: $(VENV)/.dev-stamp ## 2,000 notes under fire, on every database and engin
 
 bench: $(VENV)/.dev-stamp ## the benchmarks of bench/
 	@$(PY) -m bench $(ARGS)
+
+screenshots: $(VENV)/.dev-stamp ## the pictures of the pages in docs/screenshots
+	@$(PY) -m docs.screenshots.make
 
 lock: $(VENV)/.dev-stamp ## pin requirements*.in with hashes, for Python 3.11 to 3.13
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \

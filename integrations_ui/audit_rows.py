@@ -25,6 +25,7 @@ VERBS = {
     "connection.tested": "tested the connection",
     "connection.disabled": "switched the connection off",
     "connection.enabled": "switched the connection on",
+    "connection.reencrypted": "encrypted the stored keys anew",
     "connection.deleted": "deleted the connection",
     "member.mapped": "mapped a member",
     "member.unmapped": "ended a mapping",

@@ -40,7 +40,7 @@ DELIVERY_STATES = {
 """State of a delivery → words, tone."""
 
 HELD_BY = {
-    "earlier": "Waiting for an earlier post to this ticket",
+    "earlier": "Waiting for an earlier post",
     "dead": "Waiting for a part that needs you",
     "connection": "Waiting for the connection",
     "permission": "Waiting for a permission",

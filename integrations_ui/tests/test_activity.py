@@ -48,7 +48,7 @@ def ids(page: str) -> list[int]:
     ("state", "held_by", "words"),
     [
         ("ready", "", "Queued"),
-        ("ready", "earlier", "Waiting for an earlier post to this ticket"),
+        ("ready", "earlier", "Waiting for an earlier post"),
         ("ready", "permission", "Waiting for a permission"),
         ("sending", "", "Sending"),
         ("retrying", "", "Waiting to try again"),

@@ -4,35 +4,14 @@ from __future__ import annotations
 
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
-from integrations_ui.tests.conftest import PASSWORD
+from integrations_ui.tests.browser_desk import LOOKS, look_faults, sign_in
 from integrations_ui.tests.test_pages import connect
 from resolutionflow.accounts.models import Account, User
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-PHONE = {"width": 360, "height": 740}
-DESKTOP = {"width": 1280, "height": 800}
-LOOKS = [
-    pytest.param(size, scheme, id=f"{name}-{scheme}")
-    for name, size in {"phone": PHONE, "desktop": DESKTOP}.items()
-    for scheme in ("light", "dark")
-]
-
-
-def sign_in(page: Page, live_server: LiveServer, username: str) -> None:
-    page.goto(f"{live_server.url}/")
-    page.get_by_label("User name or e-mail").fill(username)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/integrations/")
-
-
-def fits(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
 
 
 def test_person_signs_in_and_out(watched: Page, live_server: LiveServer, member: User) -> None:
@@ -49,8 +28,7 @@ def test_sign_in_page_is_accessible_and_fits(
     watched.set_viewport_size(size)
     watched.emulate_media(color_scheme=scheme)
     watched.goto(f"{live_server.url}/accounts/login/")
-    assert Axe().run(watched).response["violations"] == []
-    assert fits(watched)
+    assert look_faults(watched) == []
 
 
 @pytest.mark.parametrize(("size", "scheme"), LOOKS)
@@ -64,14 +42,13 @@ def test_integrations_page_is_accessible_and_fits(
     watched.set_viewport_size(size)
     watched.emulate_media(color_scheme=scheme)
     sign_in(watched, live_server, "olga")
-    assert Axe().run(watched).response["violations"] == []
-    assert fits(watched)
+    assert look_faults(watched) == []
 
 
 def test_second_factor_page_is_accessible(watched: Page, live_server: LiveServer, member: User) -> None:
     sign_in(watched, live_server, "mia")
     watched.goto(f"{live_server.url}/accounts/2fa/")
-    assert Axe().run(watched).response["violations"] == []
+    assert look_faults(watched) == []
 
 
 def test_api_docs_load_under_the_policy(watched: Page, live_server: LiveServer) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from integrations_ui.tests.browser_desk import sign_in
 from integrations_ui.tests.conftest import typed_in
-from integrations_ui.tests.test_browser import sign_in
 from psa import services
 from psa.models import Connection
 from psa.providers.connectwise.sandbox.server import SandboxServer
@@ -88,7 +90,7 @@ def test_admin_connects_without_javascript(
 
 
 def test_value_for_the_operator_is_copied(
-    watched: Page, live_server: LiveServer, owner: User, sandbox: SandboxServer, settings: object
+    watched: Page, live_server: LiveServer, owner: User, sandbox: SandboxServer, settings: Any
 ) -> None:
     settings.PSA = {**settings.PSA, "TRUSTED_HOSTS": []}
     watched.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -162,5 +164,26 @@ def test_refused_keys_are_replaced(
     watched.get_by_role("button", name="Test and use it").click()
     expect(watched.locator(".page-head .state")).to_have_text("Connected")
     expect(watched.locator(".site-badge")).to_have_count(0)
+    assert watched.url == f"{live_server.url}/integrations/{connection.pk}/"
+    assert watched.complaints == []
+
+
+def test_keys_that_cannot_be_read_any_more_are_entered_anew(
+    watched: Page,
+    live_server: LiveServer,
+    owner: User,
+    account: Account,
+    sandbox: SandboxServer,
+    settings: Any,
+) -> None:
+    connection = connection_make(account, owner, sandbox)
+    settings.PSA = {**settings.PSA, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
+    sign_in(watched, live_server, "olga")
+    watched.get_by_role("button", name="Test Main ConnectWise").click()
+    watched.get_by_role("link", name="Replace API key").click()
+    expect(watched.get_by_text("The stored keys cannot be read any more")).to_be_visible()
+    fill(watched, {name: typed_in(sandbox)[name] for name in ("public_key", "private_key", "client_id")})
+    watched.get_by_role("button", name="Test and use it").click()
+    expect(watched.locator(".page-head .state")).to_have_text("Connected")
     assert watched.url == f"{live_server.url}/integrations/{connection.pk}/"
     assert watched.complaints == []

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from integrations_ui.tests.test_browser import LOOKS, fits, sign_in
+from integrations_ui.tests.browser_desk import LOOKS, look_faults, settled, sign_in
 from integrations_ui.tests.test_browser_connect import connection_make
 from integrations_ui.tests.test_pages import connect
 from psa.models import Connection, Delivery, TicketLink, WorkUnit
@@ -98,9 +97,8 @@ def test_every_page_is_accessible_and_fits(
     ids["problem"] = int(re.search(r"problems/(\d+)/", found)[1])
     for page in PAGES:
         watched.goto(f"{live_server.url}/integrations/{page.format(**ids)}")
-        violations = Axe().run(watched).response["violations"]
-        assert (page, [(v["id"], v["nodes"][0]["html"]) for v in violations]) == (page, [])
-        assert (page, fits(watched)) == (page, True)
+        settled(watched)
+        assert (page, look_faults(watched)) == (page, [])
     assert watched.complaints == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.test import Client
 from django.utils import timezone
 
@@ -50,6 +51,11 @@ def delivery(account: Account, owner: User, link: TicketLink) -> Delivery:
 
 def url(connection: Connection, tail: str = "") -> str:
     return f"/integrations/{connection.pk}/settings/{tail}"
+
+
+def lose_encryption_key(settings: Any) -> None:
+    """Leave what is stored encrypted under a key that nobody has any more."""
+    settings.PSA = {**settings.PSA, "ENCRYPTION_KEYS": [Fernet.generate_key().decode()]}
 
 
 def keys_of(sandbox: SandboxServer, **changes: str) -> dict[str, str]:
@@ -118,6 +124,46 @@ def test_blank_secret_keeps_the_stored_one(
     kept = Connection.objects.get(pk=connection.pk).credentials
     assert kept["client_id"] == sandbox.credentials.client_id
     assert kept["public_key"] == sandbox.credentials.public_key
+
+
+def test_stored_client_id_is_removed_by_a_tick(
+    admin: Client, connection: Connection, sandbox: SandboxServer, settings: Any
+) -> None:
+    defaults = {"connectwise": {"client_id": sandbox.credentials.client_id}}
+    settings.PSA = {**settings.PSA, "DEFAULT_CREDENTIALS": defaults}
+    assert "Remove the stored Client ID" in admin.get(url(connection, "key/")).content.decode()
+    assert admin.post(url(connection, "key/"), {"remove_client_id": "on"}).status_code == 302
+    kept = Connection.objects.get(pk=connection.pk).credentials
+    assert ("client_id" in kept, kept["private_key"]) == (False, sandbox.credentials.private_key)
+    assert "Remove the stored Client ID" not in admin.get(url(connection, "key/")).content.decode()
+
+
+def test_keys_that_cannot_be_read_are_replaced_and_all_else_stays(
+    admin: Client, connection: Connection, delivery: Delivery, sandbox: SandboxServer, settings: Any
+) -> None:
+    lose_encryption_key(settings)
+    page = admin.get(url(connection, "key/")).content.decode()
+    assert "The stored keys cannot be read any more" in page
+    page = admin.post(
+        url(connection, "key/"), {"private_key": sandbox.credentials.private_key}
+    ).content.decode()
+    assert 'id="id_public_key_error"' in page
+    assert admin.post(url(connection, "key/"), keys_of(sandbox)).status_code == 302
+    changed = Connection.objects.get()
+    assert (changed.pk, changed.state, changed.company_id) == (
+        connection.pk,
+        "connected",
+        connection.company_id,
+    )
+    assert changed.credentials["private_key"] == sandbox.credentials.private_key
+    assert changed.deliveries.get() == delivery
+
+
+def test_name_changes_without_readable_keys(admin: Client, connection: Connection, settings: Any) -> None:
+    lose_encryption_key(settings)
+    admin.post(url(connection, "name/"), {"name": "Head office"})
+    changed = Connection.objects.get()
+    assert (changed.name, changed.company_id) == ("Head office", connection.company_id)
 
 
 def test_new_public_key_needs_every_secret_again(admin: Client, connection: Connection) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
 from integrations_ui.tests.conftest import queries_of
-from integrations_ui.tests.session_desk import HTMX, STEP, actor_of, begin, get, posts, text_of, url
+from integrations_ui.tests.session_desk import HTMX, STEP, actor_of, begin, get, text_of, url
 from integrations_ui.tests.test_pages import connect
 from psa import services as psa_services
 from psa.models import Connection, Delivery, TicketLink
@@ -422,89 +423,22 @@ def test_colleague_sees_the_state_but_may_not_act(
     client: Client, member: User, colleague: User, session: FlowSession, connection: Connection
 ) -> None:
     on_ticket(session, connection)
-    delivery = post(session, member, state="dead", problem=REFUSED)
+    post(session, member, state="dead", problem=REFUSED)
     page = get(client, colleague, url(session))
     assert ("Needs you" in page, "Edit and retry" in page) == (True, False)
-    for action in ("retry", "edit", "discard"):
-        assert client.post(url(session, f"deliveries/{delivery.pk}/{action}/")).status_code == 404
 
 
-def test_lead_may_act_for_everybody(
-    client: Client, lead: User, member: User, session: FlowSession, connection: Connection
-) -> None:
-    on_ticket(session, connection)
-    delivery = post(session, member, state="dead", problem=REFUSED)
-    client.force_login(lead)
-    client.post(url(session, f"deliveries/{delivery.pk}/retry/"))
-    delivery.refresh_from_db()
-    assert (delivery.state, delivery.problem) == ("ready", None)
-
-
-def test_delivery_of_another_session_is_not_there(
-    client: Client, account: Account, member: User, session: FlowSession, connection: Connection
-) -> None:
-    on_ticket(session, connection)
-    delivery = post(session, member, state="dead", problem=REFUSED)
-    other = begin(account, member, "Another one")
-    client.force_login(member)
-    assert client.post(url(other, f"deliveries/{delivery.pk}/retry/")).status_code == 404
-
-
-def test_retry_of_what_is_delivered_says_why_not(
+def test_retry_leads_back_to_the_session(
     client: Client, member: User, session: FlowSession, connection: Connection
 ) -> None:
     on_ticket(session, connection)
-    delivery = post(session, member, state="delivered", delivered_at=timezone.now())
-    client.force_login(member)
-    answer = client.post(url(session, f"deliveries/{delivery.pk}/retry/"), follow=True)
-    assert "Only a delivery that failed" in answer.content.decode()
-
-
-def test_edited_text_takes_the_place_of_the_old_one(
-    client: Client, member: User, session: FlowSession, connection: Connection
-) -> None:
-    on_ticket(session, connection)
-    delivery = post(session, member, "Too long", state="dead", problem=REFUSED)
-    client.force_login(member)
-    assert "Too long" in client.get(url(session, f"deliveries/{delivery.pk}/edit/")).content.decode()
-    client.post(url(session, f"deliveries/{delivery.pk}/edit/"), {"text": "Short"})
-    old, new = sorted(posts(session), key=lambda row: row.pk)
-    assert (old.state, new.state, new.payload["text"], new.supersedes_id) == (
-        "discarded",
-        "ready",
-        "Short",
-        old.pk,
-    )
-
-
-@pytest.mark.parametrize("text", ["", " \n ", "x" * 15_001])
-def test_bad_edit_is_refused(
-    client: Client, member: User, session: FlowSession, connection: Connection, text: str
-) -> None:
-    on_ticket(session, connection)
     delivery = post(session, member, state="dead", problem=REFUSED)
-    client.force_login(member)
-    answer = client.post(url(session, f"deliveries/{delivery.pk}/edit/"), {"text": text})
-    assert (answer.status_code, len(posts(session))) == (422, 1)
-
-
-@pytest.mark.parametrize(("rest", "left"), [("discard", "discarded"), ("continue", "ready")])
-def test_discard_asks_about_the_rest(
-    client: Client, member: User, session: FlowSession, connection: Connection, rest: str, left: str
-) -> None:
-    on_ticket(session, connection)
-    parts = [NotePart(NoteKind.ANALYSIS, "First"), NotePart(NoteKind.RESOLUTION, "Second")]
-    psa_services.unit_enqueue(
-        session.account, session.link_id, parts, actor=actor_of(member), origin=session.origin
-    )
-    first, second = posts(session)
-    Delivery.objects.filter(pk=first.pk).update(state="dead", problem=REFUSED)
-    address = url(session, f"deliveries/{first.pk}/discard/")
-    assert "Post the rest" in get(client, member, address)
-    client.post(address, {"rest": rest, "reason": "Posted by hand"})
-    first.refresh_from_db()
-    second.refresh_from_db()
-    assert (first.state, first.discard_reason, second.state) == ("discarded", "Posted by hand", left)
+    back = url(session, "#deliveries")
+    page = get(client, member, url(session))
+    assert f'name="back" value="{back}"' in page
+    assert f"/deliveries/{delivery.pk}/edit/?back={quote(back)}" in page
+    answer = client.post(f"/integrations/deliveries/{delivery.pk}/retry/", {"back": back})
+    assert answer["Location"] == back
 
 
 def test_delivered_note_can_be_taken_back(

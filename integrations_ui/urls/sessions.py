@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations_ui.views import session_complete, session_deliveries, session_link, session_post, sessions
+from integrations_ui.views import session_complete, session_link, session_post, sessions
 
 urlpatterns = [
     path("", sessions.session_list, name="sessions"),
@@ -21,19 +21,4 @@ urlpatterns = [
     path("<int:session_id>/complete/", session_complete.complete, name="session-complete"),
     path("<int:session_id>/complete/statuses/", session_complete.status_field, name="session-statuses"),
     path("<int:session_id>/deliveries/", sessions.session_deliveries, name="session-deliveries"),
-    path(
-        "<int:session_id>/deliveries/<int:delivery_id>/retry/",
-        session_deliveries.retry,
-        name="session-delivery-retry",
-    ),
-    path(
-        "<int:session_id>/deliveries/<int:delivery_id>/edit/",
-        session_deliveries.edit,
-        name="session-delivery-edit",
-    ),
-    path(
-        "<int:session_id>/deliveries/<int:delivery_id>/discard/",
-        session_deliveries.discard,
-        name="session-delivery-discard",
-    ),
 ]

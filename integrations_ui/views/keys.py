@@ -16,7 +16,7 @@ from integrations_ui.frame import connection_of, connection_page
 from integrations_ui.kept import keeps_typed, typed
 from integrations_ui.providers import ProviderInfo, provider_info
 from integrations_ui.views.connect import show_cut_site, tell_connected
-from psa import services
+from psa import selectors, services
 from psa.exceptions import PsaError
 from psa.types import Scope
 
@@ -28,11 +28,13 @@ def key_replace(request: HttpRequest, scope: Scope, connection_id: int) -> HttpR
     """Take another API key for the same company; id, mappings and history stay."""
     connection = connection_of(scope, connection_id)
     info = provider_info(connection.provider)
+    stored = selectors.credentials_stored(connection)
     options: dict[str, Any] = {
         "asks_name": False,
         "asks_site": False,
         "leaves_out": [info.account_field],
-        "blank_keeps": True,
+        "blank_keeps": stored is not None,
+        "stored": stored or (),
     }
     if request.method != "POST":
         form = CredentialForm(info, initial=initial_of(typed(request), info), **options)
@@ -63,11 +65,13 @@ def move(request: HttpRequest, scope: Scope, connection_id: int) -> HttpResponse
     """Take another address or company for the connection, if the same tickets are there."""
     connection = connection_of(scope, connection_id)
     info = provider_info(connection.provider)
+    stored = selectors.credentials_stored(connection) or ()
     if request.method != "POST":
-        stored = {"site": connection.site, info.account_field: connection.company_id}
-        form = CredentialForm(info, initial=stored | initial_of(typed(request), info), asks_name=False)
+        start = {"site": connection.site, info.account_field: connection.company_id}
+        initial = start | initial_of(typed(request), info)
+        form = CredentialForm(info, initial=initial, asks_name=False, stored=stored)
         return _page(request, scope, connection, info, form, "move")
-    form = CredentialForm(info, request.POST, asks_name=False)
+    form = CredentialForm(info, request.POST, asks_name=False, stored=stored)
     pasted = request.POST.get("site", "").strip()
     cut = show_cut_site(form, info)
     failure = None

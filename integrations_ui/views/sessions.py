@@ -195,7 +195,8 @@ def session_deliveries(request: HttpRequest, scope: Scope, session_id: int) -> H
 def board_context(session: FlowSession, board: Board) -> dict[str, Any]:
     """Return what `_deliveries.html` needs."""
     address = reverse("integrations_ui:session-deliveries", args=[session.pk])
-    return {"board": board, "live_url": f"{address}?seen={board.state}"}
+    back = f"{reverse('integrations_ui:session', args=[session.pk])}#deliveries"
+    return {"board": board, "live_url": f"{address}?seen={board.state}", "session_back": back}
 
 
 def session_crumbs(session: FlowSession, label: str) -> list[tuple[str, str]]:

@@ -180,7 +180,7 @@ class ConnectionCreateSerializer(StrictSerializer):
 
 
 class ConnectionChangeSerializer(StrictSerializer):
-    """Changes of a connection. What is left out stays; a blank secret is unchanged."""
+    """Changes of a connection. What is left out stays; a blank credential is unchanged, null removes it."""
 
     name = serializers.CharField(max_length=100, required=False)
     site = serializers.CharField(max_length=255, required=False)

@@ -6,7 +6,7 @@ from django.db.models.query import QuerySet
 
 from psa.cache import ConnectionCache, cached
 from psa.conf import psa_settings
-from psa.exceptions import ConflictError, MissingError
+from psa.exceptions import ConflictError, CredentialsUnreadableError, MissingError
 from psa.models import Connection, MemberMapping
 from psa.models.connection import FLOWING_STATES, ConnectionState
 from psa.provider_pool import provider_for
@@ -32,6 +32,14 @@ def connection_get(tenant: Tenant, connection_id: int) -> Connection:
     if found is None:
         raise MissingError("There is no such connection.")
     return found
+
+
+def credentials_stored(connection: Connection) -> frozenset[str] | None:
+    """Return the names of a connection's stored credentials; None when they cannot be decrypted any more."""
+    try:
+        return frozenset(connection.credentials)
+    except CredentialsUnreadableError:
+        return None
 
 
 def connection_flows(connection: Connection) -> bool:

@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from psa.conf import psa_settings
 from psa.database import database_now
-from psa.exceptions import ConflictError, InvalidInputError, MissingError, PsaError
+from psa.exceptions import (
+    ConflictError,
+    CredentialsUnreadableError,
+    InvalidInputError,
+    MissingError,
+    PsaError,
+)
 from psa.fields import Secret
 from psa.models import AuditEntry, Connection, Delivery, TicketLink
 from psa.models.connection import ConnectionState
@@ -87,19 +93,27 @@ def connection_update(
 ) -> Connection:
     """Return the changed connection; id, mappings and history stay.
 
-    A blank secret keeps the stored one. Another site, or another value of an identity field, needs every
-    secret again, so that no stored key is ever sent to a host it was not given for.
+    A blank value keeps the stored one, None removes it. Another site, or another value of an identity field,
+    needs every secret again, so that no stored key is ever sent to a host it was not given for; so do stored
+    credentials that cannot be decrypted any more.
     Raises: InvalidInputError `secrets-required` and others; ConflictError `other-company`,
         `connection-exists`; ProviderError; MissingError.
     """
     connection = _of(tenant, connection_id)
     cls = _provider_class(connection.provider)
-    stored: dict[str, Any] = dict(connection.credentials)
     given = dict(credentials or {})
-    merged = {**stored, **{key: value for key, value in given.items() if value not in ("", None)}}
+    stored = _stored(cls, connection)
+    merged = {**stored, **{key: value for key, value in given.items() if value != ""}}
+    only_name = site is None and not given
     clean_name, clean_site, clean = _cleaned(
-        cls, connection.name if name is None else name, connection.site if site is None else site, merged
+        cls,
+        connection.name if name is None else name,
+        connection.site if site is None else site,
+        # Another name needs no keys, not even readable ones.
+        None if only_name else merged,
     )
+    if only_name:
+        clean = stored
     moved_site = clean_site != connection.site
     moved = moved_site or any(clean.get(key) != stored.get(key) for key in cls.identity_fields)
     if moved:
@@ -151,8 +165,13 @@ def connection_update(
 
 
 def connection_test(tenant: Tenant, connection_id: int, *, actor: Actor) -> Connection:
-    """Return the connection after a fresh discovery and probe, with state, features and problem."""
+    """Return the connection after a fresh discovery and probe, with state, features and problem.
+
+    Raises: ConflictError `connection-disabled`; InvalidInputError (its provider is no longer configured);
+        MissingError, also when it was deleted meanwhile.
+    """
     connection = _of(tenant, connection_id)
+    _provider_class(connection.provider)
     if connection.state == ConnectionState.DISABLED:
         raise ConflictError("The connection is disabled. Enable it to test it.", code="connection-disabled")
     now = database_now()
@@ -173,7 +192,7 @@ def connection_test(tenant: Tenant, connection_id: int, *, actor: Actor) -> Conn
         with transaction.atomic():
             health.probed(connection, endpoint, result, now)
             _audit(connection, actor, "connection.tested", {"result": "ok"})
-    return Connection.objects.get(pk=connection.pk)
+    return _of(tenant, connection_id)
 
 
 def connection_disable(tenant: Tenant, connection_id: int, *, actor: Actor) -> Connection:
@@ -183,9 +202,6 @@ def connection_disable(tenant: Tenant, connection_id: int, *, actor: Actor) -> C
 
 def connection_enable(tenant: Tenant, connection_id: int, *, actor: Actor) -> Connection:
     """Return the connection switched on; the next good answer makes it `connected`."""
-    connection = _of(tenant, connection_id)
-    if connection.state != ConnectionState.DISABLED:
-        return connection
     return _switch(tenant, connection_id, actor, ConnectionState.UNVERIFIED, "connection.enabled")
 
 
@@ -234,17 +250,20 @@ def _refresh_units(units: set[int]) -> None:
 def _switch(
     tenant: Tenant, connection_id: int, actor: Actor, state: ConnectionState, verb: str
 ) -> Connection:
+    """Switch a connection off or on; what is so already stays as it is and leaves no entry in the audit."""
     connection = _of(tenant, connection_id)
+    off = Q(state=ConnectionState.DISABLED)
     with transaction.atomic():
-        rows = Connection.objects.filter(pk=connection.pk)
-        if rows.exclude(state=state).exists():
-            connection_tell(connection.pk)
         now = database_now()
-        rows.update(state=state, state_since=now, **_AFRESH)
-        if state != ConnectionState.DISABLED:
-            health.waited_add(connection, now)
-        _audit(connection, actor, verb, {})
-    return Connection.objects.get(pk=connection.pk)
+        rows = Connection.objects.live().filter(
+            ~off if state == ConnectionState.DISABLED else off, pk=connection.pk
+        )
+        if rows.update(state=state, state_since=now, **_AFRESH):
+            if state != ConnectionState.DISABLED:
+                health.waited_add(connection, now)
+            _audit(connection, actor, verb, {})
+            connection_tell(connection.pk)
+    return _of(tenant, connection_id)
 
 
 def _of(tenant: Tenant, connection_id: int) -> Connection:
@@ -261,9 +280,21 @@ def _provider_class(key: str) -> type[Provider]:
         raise InvalidInputError(str(exc), fields={"provider": [str(exc)]}) from exc
 
 
+def _stored(cls: type[Provider], connection: Connection) -> dict[str, Any]:
+    """Return the stored credentials, of unreadable ones only the account: it is no secret."""
+    try:
+        return dict(connection.credentials)
+    except CredentialsUnreadableError:
+        return {cls.account_field: connection.company_id} if cls.account_field else {}
+
+
 def _cleaned(
-    cls: type[Provider], name: str, site: str, credentials: Mapping[str, object]
+    cls: type[Provider], name: str, site: str, credentials: Mapping[str, object] | None
 ) -> tuple[str, str, dict[str, str]]:
+    """Return name, site and credentials as they are stored. credentials=None leaves those alone: it gives {}.
+
+    Raises: InvalidInputError.
+    """
     errors: dict[str, list[str]] = {}
     clean_name = " ".join(name.split())
     if not clean_name or len(clean_name) > 100:
@@ -273,7 +304,7 @@ def _cleaned(
         clean_site = cls.site_identity(cls.site_clean(site))
     except ValueError as exc:
         errors["site"] = [str(exc)]
-    clean, refused = cls.credentials_clean(credentials)
+    clean, refused = cls.credentials_clean(credentials) if credentials is not None else ({}, {})
     errors |= {f"credentials.{field}": sentences for field, sentences in refused.items()}
     if errors:
         raise InvalidInputError("Some fields need your attention.", fields=errors)
@@ -286,7 +317,7 @@ def _require_secrets(cls: type[Provider], given: Mapping[str, object], stored: M
         for entry in cls.credential_schema
         if entry.secret and (entry.required or stored.get(entry.name))
     ]
-    missing = [entry for entry in needed if not given.get(entry.name)]
+    missing = [entry for entry in needed if given.get(entry.name, "") == ""]
     if missing:
         raise InvalidInputError(
             "A change of the address, company or public key needs every secret again, "

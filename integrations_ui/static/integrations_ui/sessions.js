@@ -1,9 +1,11 @@
-/* Owns that nothing typed on a session page is lost to an expired sign-in, a closed tab or a server that is down.
+/* Owns that nothing typed on a session page is lost to an expired sign-in, a closed tab or a server that is down,
+   and that the complete dialog names the status a rule sets for the outcome chosen.
 
    data-draft="key"        a form: its texts are kept in this browser until they were sent and taken
    data-draft-skip         the server filled the form itself: nothing is put back into it
    data-draft-notice       hidden; shown when something was put back, with data-draft-when and data-draft-drop in it
-   data-drafts-of="prefix" the page of a session: the address says what was taken (#step-…, #unit-…, #saved) */
+   data-drafts-of="prefix" the page of a session: the address says what was taken (#step-…, #unit-…, #saved)
+   data-unchosen           the option that leaves the status to the rules: data-after-<outcome> is what it then says */
 "use strict";
 
 (() => {
@@ -66,4 +68,13 @@
     }
     form.addEventListener("input", () => write(key, values(form)));
   });
+
+  // Here, not on the server: an answer would take the place of a status chosen meanwhile.
+  const statusName = () => {
+    const option = document.querySelector("option[data-unchosen]");
+    const outcome = document.querySelector("input[name=outcome]:checked");
+    if (option && outcome) option.textContent = option.getAttribute(`data-after-${outcome.value}`) || option.dataset.unchosen;
+  };
+  document.addEventListener("change", (event) => { if (event.target.name === "outcome") statusName(); });
+  document.addEventListener("htmx:afterSettle", statusName);
 })();

@@ -205,11 +205,12 @@ def test_change_passes_on_only_what_was_given(
     owner_api: APIClient, service: Callable[..., Mock], connection: Connection
 ) -> None:
     mock = service("connection_update")
-    answer = owner_api.patch(f"{URL}{connection.pk}/", {"credentials": {"public_key": "new"}})
+    keys = {"public_key": "new", "client_id": None}
+    answer = owner_api.patch(f"{URL}{connection.pk}/", {"credentials": keys})
     assert (answer.status_code, answer.json()["id"]) == (200, connection.pk)
     given = dict(mock.call_args.kwargs)
     assert given.pop("actor").name == "olga"
-    assert given == {"credentials": {"public_key": "new"}, "verify": True}
+    assert given == {"credentials": keys, "verify": True}
 
 
 @pytest.mark.parametrize(("disabled", "name"), [(True, "connection_disable"), (False, "connection_enable")])
