@@ -162,9 +162,7 @@ def members_for(deliveries: list[Delivery]) -> dict[tuple[int, int], MemberMappi
     users = {row.created_by_id for row in deliveries if row.created_by_id is not None}
     if not users:
         return {}
-    found = MemberMapping.objects.filter(
-        active=True, user_id__in=users, connection_id__in={row.connection_id for row in deliveries}
-    )
+    found = statements.mappings_of(users, {row.connection_id for row in deliveries})
     return {(row.connection_id, row.user_id): row for row in found if row.user_id is not None}
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from django.db import connection as database
 from django.db import models
 
-from psa.models import Connection, Delivery, TicketLink, WorkUnit
+from psa.models import Connection, Delivery, MemberMapping, TicketLink, WorkUnit
 from psa.models.connection import FLOWING_STATES
 from psa.models.delivery import DUE_STATES, OPEN_STATES, DeliveryState, HeldBy, UnitState
 
@@ -189,18 +189,17 @@ def units_settle(unit_ids: Collection[int]) -> None:
     """Store the state of each unit: blocked by one dead delivery, open by one open one, else done."""
 
     def has(states: Collection[str]) -> str:
-        return (
-            f"EXISTS (SELECT 1 FROM {DELIVERY} d WHERE d.unit_id = u.id AND d.state IN ({_literals(states)}))"
-        )
+        return f"MAX(CASE WHEN d.state IN ({_literals(states)}) THEN 1 ELSE 0 END) = 1"
 
-    state = f"""
-        CASE WHEN {has([DeliveryState.DEAD])} THEN '{UnitState.BLOCKED}'
-        WHEN {has(OPEN_STATES)} THEN '{UnitState.OPEN}'
-        WHEN {has([DeliveryState.DELIVERED])} THEN '{UnitState.DELIVERED}'
-        ELSE '{UnitState.DISCARDED}' END"""
     sql = f"""
-        UPDATE {UNIT} AS u SET state = {state}
-        WHERE u.id IN ({_marks(unit_ids)}) AND u.state <> {state}"""
+        UPDATE {UNIT} AS u SET state = told.state FROM (
+            SELECT d.unit_id, CASE
+                WHEN {has([DeliveryState.DEAD])} THEN '{UnitState.BLOCKED}'
+                WHEN {has(OPEN_STATES)} THEN '{UnitState.OPEN}'
+                WHEN {has([DeliveryState.DELIVERED])} THEN '{UnitState.DELIVERED}'
+                ELSE '{UnitState.DISCARDED}' END AS state
+            FROM {DELIVERY} d WHERE d.unit_id IN ({_marks(unit_ids)}) GROUP BY d.unit_id
+        ) AS told WHERE u.id = told.unit_id AND u.state <> told.state"""
     _run(sql, [*unit_ids])
 
 
@@ -209,6 +208,14 @@ def rows_of(model: type[M], ids: Collection[int]) -> dict[int, M]:
     if not ids:
         return {}
     return _by_id(model, f"SELECT * FROM {model._meta.db_table} WHERE id IN ({_marks(ids)})", ids)
+
+
+def mappings_of(user_ids: Collection[int], connection_ids: Collection[int]) -> Collection[MemberMapping]:
+    """Return the active mappings of those users in those connections."""
+    sql = f"""
+        SELECT * FROM {MemberMapping._meta.db_table} WHERE active
+        AND user_id IN ({_marks(user_ids)}) AND connection_id IN ({_marks(connection_ids)})"""
+    return _by_id(MemberMapping, sql, [*user_ids, *connection_ids]).values()
 
 
 def fields_write(rows: Sequence[models.Model], names: Collection[str]) -> None:
