@@ -18,6 +18,7 @@ from django.db.models.functions import Cast
 from psa import crypto
 from psa.exceptions import CredentialsUnreadableError
 from psa.fields import EncryptedJSONField, Secret
+from psa.models import Connection
 
 PAGE = 200
 """Rows read at once. Each is written by an UPDATE of its own, so no lock is held longer than a row needs."""
@@ -59,9 +60,10 @@ def encrypted_columns() -> list[tuple[type[models.Model], str]]:
     ]
 
 
-def keys_rotate(*, dry_run: bool = False) -> Iterator[RotatedRow]:
+def keys_rotate(*, connection_id: int | None = None, dry_run: bool = False) -> Iterator[RotatedRow]:
     """Move every stored secret to the newest key and yield each row after its turn.
 
+    connection_id keeps to the secrets of one connection: its own, and those of its members.
     Broken off, it goes on where it stopped: what is under the newest key is only checked. A row that changes
     meanwhile is never overwritten. Rows are visited in the order of their primary key.
     Raises: ImproperlyConfigured, when no usable key is configured.
@@ -69,7 +71,7 @@ def keys_rotate(*, dry_run: bool = False) -> Iterator[RotatedRow]:
     newest = crypto.newest_key_id()
     for model, field in encrypted_columns():
         last: Any = None
-        while page := _page(model, field, last):
+        while page := _page(model, field, last, connection_id):
             for pk, stored in page:
                 result = _rotate(model, field, pk, stored, newest, dry_run=dry_run)
                 yield RotatedRow(model._meta.label, field, pk, _named_key(stored), result)
@@ -83,8 +85,12 @@ def _rows(model: type[models.Model], field: str) -> models.QuerySet[Any]:
     return found
 
 
-def _page(model: type[models.Model], field: str, last: Any) -> list[tuple[Any, str]]:
+def _page(
+    model: type[models.Model], field: str, last: Any, connection_id: int | None
+) -> list[tuple[Any, str]]:
     rows = _rows(model, field).order_by("pk")
+    if connection_id is not None:
+        rows = rows.filter(**{"pk" if model is Connection else "connection_id": connection_id})
     if last is not None:
         rows = rows.filter(pk__gt=last)
     return list(rows.values_list("pk", "_stored")[:PAGE])

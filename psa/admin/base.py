@@ -1,4 +1,7 @@
-"""Owns what every admin page of `psa` keeps to: the own tenant's rows, read-only, no secret, few queries."""
+"""Owns what every admin page of `psa` keeps to: the own tenant's rows, read-only, no secret, few queries.
+
+What can be done to a row is an action that asks first: see `psa.admin.asked`.
+"""
 
 from __future__ import annotations
 
@@ -82,6 +85,22 @@ class ScopedInline(_ScopedRows, admin.TabularInline):  # type: ignore[type-arg]
     max_num = 0
     can_delete = False
     show_change_link = True
+
+
+class OperatorAdmin(ScopedAdmin):
+    """Read-only pages of a table that belongs to no tenant: for superusers."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return every row."""
+        return admin.ModelAdmin.get_queryset(self, request)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Show the section to superusers."""
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return True for superusers."""
+        return bool(request.user.is_active and request.user.is_superuser)
 
 
 class OwnConnectionFilter(admin.RelatedFieldListFilter):

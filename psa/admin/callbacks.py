@@ -19,6 +19,7 @@ class CallbackSubscriptionAdmin(ScopedAdmin):
     list_display = ["type", "level", "object_id", "connection", "state", "last_received_at"]
     list_filter = [("connection", OwnConnectionFilter), "state"]
     list_select_related = ["connection"]
+    search_fields = ["type", "object_id", "external_id"]
     fields = [
         "connection",
         "type",

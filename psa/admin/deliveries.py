@@ -2,10 +2,69 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
 
+from django import forms
+from django.contrib import admin, messages
+from django.utils.text import Truncator
+
+from psa import services
+from psa.admin.asked import Asked, AskingAdmin, Told
 from psa.admin.base import OwnConnectionFilter, ScopedAdmin, ScopedInline, problem_text
 from psa.models import Delivery, DeliveryAttempt
+from psa.models.delivery import DeliveryState
+from psa.services.changes import DEFINITE, waits_for_person
+from psa.types import Scope
+
+
+class DiscardForm(forms.Form):
+    """Why a delivery is not posted, and what becomes of what follows it."""
+
+    reason = forms.CharField(
+        max_length=300,
+        required=False,
+        help_text="It stays with the post, for whoever asks later.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "class": "vTextField"}),
+    )
+    rest = forms.ChoiceField(
+        label="What follows in its unit",
+        choices=[("discard", "Discard that as well"), ("continue", "Post the rest")],
+        initial="discard",
+    )
+
+
+def _retry(scope: Scope, delivery: Delivery, _filled: dict[str, Any]) -> Told:
+    services.delivery_retry(scope.tenant, delivery.pk, scope=scope)
+    return messages.SUCCESS, "Put back into the queue."
+
+
+def _discard(scope: Scope, delivery: Delivery, filled: dict[str, Any]) -> Told:
+    services.delivery_discard(
+        scope.tenant, delivery.pk, scope=scope, reason=filled["reason"], rest=filled["rest"]
+    )
+    if delivery.state == DeliveryState.DISCARDED:
+        return messages.INFO, "It was discarded already. Nothing was changed."
+    return messages.SUCCESS, "Discarded. It will not be posted."
+
+
+DELIVERY_ACTIONS = (
+    Asked(
+        name="retry",
+        label="Retry",
+        follows="What failed, or waits for its next try, goes back into its lane with fresh attempts. What "
+        "may stand on the ticket already is looked up before anything is sent.",
+        run=_retry,
+        fits=lambda row: row.state in (DeliveryState.DEAD, DeliveryState.RETRYING) or waits_for_person(row),
+    ),
+    Asked(
+        name="discard",
+        label="Discard",
+        follows="It will not be posted. The text stays here.",
+        run=_discard,
+        form=lambda row: DiscardForm,
+        fits=lambda row: row.state in DEFINITE,
+    ),
+)
 
 
 class AttemptRows(ScopedInline):
@@ -17,7 +76,7 @@ class AttemptRows(ScopedInline):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ScopedAdmin):
+class DeliveryAdmin(AskingAdmin):
     """Deliveries: what is queued, on its way, delivered, or needs a person."""
 
     list_display = ["id", "kind", "link", "state", "held_by", "attempts", "created_by_name", "created_at"]
@@ -33,6 +92,11 @@ class DeliveryAdmin(ScopedAdmin):
     ]
     readonly_fields = ["text", "problem_text"]
     inlines = [AttemptRows]
+    asked = DELIVERY_ACTIONS
+
+    def row_text(self, row: Delivery) -> str:
+        """Return what is posted where, and how it begins."""
+        return f"{row}, for ticket {row.link}: {Truncator(self.text(row)).chars(80)}"
 
     @admin.display(description="text")
     def text(self, delivery: Delivery) -> str:

@@ -41,6 +41,7 @@ _REMEDIES = {
     "client-id-refused": "Ask the operator of this installation to check CONNECTWISE_CLIENT_ID.",
     "host-not-allowed": "Ask the operator to add the host to PSA_TRUSTED_HOSTS.",
     "keys-refused": "Replace the API key of this connection.",
+    "credentials-unreadable": "Replace the API key, or ask the operator for that encryption key.",
 }
 _TRIED_AGAIN = "It is tried again by itself; replace the API key if it was changed."
 

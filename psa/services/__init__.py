@@ -29,17 +29,20 @@ from psa.services.members import (
 )
 from psa.services.note_moves import note_move
 from psa.services.problems import problem_discard, problem_retry
+from psa.services.reencryption import Reencrypted, connection_reencrypt
 from psa.services.standing import Corrected
 from psa.services.status_rules import StatusRuleDraft, status_rules_refresh, status_rules_set
 
 __all__ = [
     "Corrected",
     "Matched",
+    "Reencrypted",
     "StatusRuleDraft",
     "connection_create",
     "connection_delete",
     "connection_disable",
     "connection_enable",
+    "connection_reencrypt",
     "connection_test",
     "connection_update",
     "deliveries_hand_over",

@@ -69,6 +69,9 @@ MISSING: dict[str, Call] = {
     "services.connection_enable": lambda us, them: services.connection_enable(
         us.account, them.connection.pk, actor=us.actor
     ),
+    "services.connection_reencrypt": lambda us, them: services.connection_reencrypt(
+        us.account, them.connection.pk, actor=us.actor
+    ),
     "services.connection_delete": lambda us, them: services.connection_delete(
         us.account, them.connection.pk, actor=us.actor, force=True
     ),

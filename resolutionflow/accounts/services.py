@@ -132,21 +132,26 @@ class Deactivation:
     """`psa.Delivery` rows of theirs that are open or dead: `psa.services.deliveries_hand_over` takes them."""
 
 
-def user_deactivate(account: Account, user_id: int, *, actor: Actor) -> Deactivation:
+def user_deactivate(account: Account | None, user_id: int, *, actor: Actor) -> Deactivation:
     """Switch a person off: sessions, tokens, mappings and password end, what they posted goes on.
 
     Each of these ends for good. Who is switched on again has no password, no token and no mapping.
+    Without an account it is somebody who works in none, such as a superuser.
     Raises: MissingError; ConflictError `own-user`, `last-admin`.
     """
     with transaction.atomic():
         user = _colleague(account, user_id)
         if user.pk == actor.user_id:
             raise ConflictError("You cannot switch yourself off. Ask another admin.", code="own-user")
-        admins = Membership.objects.filter(account=account, role=Role.ADMIN, user__is_active=True)
-        # Locked, so that two admins who switch each other off do not leave the account without one.
-        others = list(admins.select_for_update(of=("self",)).exclude(user=user).values_list("pk", flat=True))
-        if user.membership.role == Role.ADMIN and not others:
-            raise ConflictError("An account needs an admin. Make somebody else one first.", code="last-admin")
+        if account is not None and user.membership.role == Role.ADMIN:
+            admins = Membership.objects.filter(account=account, role=Role.ADMIN)
+            # All of them are locked, then it is seen who is active: so two admins who switch each other off
+            # wait for one another, and do not leave the account without one.
+            list(admins.select_for_update(of=("self",)).order_by("pk").values_list("pk"))
+            if not admins.filter(user__is_active=True).exclude(user=user).exists():
+                raise ConflictError(
+                    "An account needs an admin. Make somebody else one first.", code="last-admin"
+                )
         user.is_active = False
         # Sessions, reset links and invitations are signed over the password: all of them end with it.
         user.set_unusable_password()
@@ -159,7 +164,7 @@ def user_deactivate(account: Account, user_id: int, *, actor: Actor) -> Deactiva
     return Deactivation(user, tokens, tuple(mappings), deliveries)
 
 
-def user_reactivate(account: Account, user_id: int) -> User:
+def user_reactivate(account: Account | None, user_id: int) -> User:
     """Switch a person on again, and nothing else: they need a new password, a mapping and tokens.
 
     `invitations.invitation_send` mails them a link to choose a password.
@@ -171,7 +176,7 @@ def user_reactivate(account: Account, user_id: int) -> User:
     return user
 
 
-def _colleague(account: Account, user_id: int) -> User:
+def _colleague(account: Account | None, user_id: int) -> User:
     found = User.objects.filter(membership__account=account, pk=user_id).select_related("membership").first()
     if found is None:
         raise MissingError("There is no such person in your account.")

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 
-from resolutionflow.accounts.admin import AccountScopedAdmin
+from resolutionflow.accounts.admin.base import AccountScopedAdmin, ReadOnlyAccountAdmin
 from resolutionflow.accounts.models import Account
 from resolutionflow.flows.models import Flow, FlowStep
 from resolutionflow.flows.services import keywords_clean
@@ -75,3 +75,14 @@ class FlowAdmin(AccountScopedAdmin):
             kwargs["queryset"] = Account.objects.filter(pk=account.pk)
             kwargs["initial"] = account.pk
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+@admin.register(FlowStep)
+class FlowStepAdmin(ReadOnlyAccountAdmin):
+    """Steps over all flows, to search in. They are changed on the page of their flow."""
+
+    account_path = "flow__account"
+    list_display = ["title", "flow", "position"]
+    list_select_related = ["flow"]
+    search_fields = ["title", "body", "flow__title"]
+    fields = ["flow", "position", "title", "body"]

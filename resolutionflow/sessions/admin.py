@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from resolutionflow.accounts.admin import AccountScopedAdmin
+from resolutionflow.accounts.admin.base import ReadOnlyAccountAdmin
 from resolutionflow.sessions.models import FlowSession, SessionStep
 
 _STEP_FIELDS = ["position", "title", "body", "result", "author_name", "created_at"]
@@ -55,7 +55,7 @@ class SessionStepInline(admin.StackedInline):  # type: ignore[type-arg]
 
 
 @admin.register(FlowSession)
-class FlowSessionAdmin(AccountScopedAdmin):
+class FlowSessionAdmin(ReadOnlyAccountAdmin):
     """Sessions, read-only: a form that was opened before a completion would write the open session back."""
 
     inlines = [SessionStepInline]
@@ -66,14 +66,13 @@ class FlowSessionAdmin(AccountScopedAdmin):
     date_hierarchy = "started_at"
     fields = [*_SESSION_FIELDS]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: sessions begin on the session page or over REST."""
-        return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: sessions change on the session page or over REST."""
-        return False
+@admin.register(SessionStep)
+class SessionStepAdmin(ReadOnlyAccountAdmin):
+    """Steps over all sessions, to search in."""
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return False: what was done stays on record."""
-        return False
+    account_path = "session__account"
+    list_display = ["__str__", "session", "author_name", "created_at"]
+    list_select_related = ["session"]
+    search_fields = ["title", "body", "result", "author_name"]
+    fields = ["session", *_STEP_FIELDS]

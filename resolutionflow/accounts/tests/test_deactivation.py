@@ -158,6 +158,21 @@ def test_one_of_two_admins_can_go(account: Account, owner: User, actor: Actor) -
     assert Membership.objects.get(user=second).role == Role.ADMIN
 
 
+def test_who_works_in_no_account_is_switched_off_and_on(account: Account, actor: Actor) -> None:
+    root = User.objects.create_superuser("root", "", PASSWORD)
+    token_create(root, name="export")
+    gone = user_deactivate(None, root.pk, actor=actor)
+    assert (gone.tokens, gone.mappings, list(gone.deliveries)) == (1, (), [])
+    assert not Client().login(username="root", password=PASSWORD)
+    assert user_reactivate(None, root.pk).is_active
+    assert not Client().login(username="root", password=PASSWORD)
+
+
+def test_without_an_account_its_people_are_out_of_reach(member: User, actor: Actor) -> None:
+    with pytest.raises(MissingError):
+        user_deactivate(None, member.pk, actor=actor)
+
+
 def test_people_of_another_account_are_out_of_reach(account: Account, outsider: User, actor: Actor) -> None:
     for call in (
         lambda: user_deactivate(account, outsider.pk, actor=actor),

@@ -135,6 +135,16 @@ def test_what_is_only_looked_at_has_none(
     assert writes(sandbox) == 1
 
 
+def test_switching_off_or_on_twice_is_one_entry_each(tenant: Any, connection: Any, actor: Actor) -> None:
+    before = AuditEntry.objects.latest("pk").pk
+    for switch in (services.connection_disable, services.connection_enable):
+        changed = switch(tenant, connection.pk, actor=actor)
+        again = switch(tenant, connection.pk, actor=actor)
+        assert (again.state, again.state_since) == (changed.state, changed.state_since)
+    found = AuditEntry.objects.filter(pk__gt=before).order_by("pk")
+    assert [entry.verb for entry in found] == ["connection.disabled", "connection.enabled"]
+
+
 def test_each_change_of_a_connection_has_one_entry(tenant: Any, connection: Any, actor: Actor) -> None:
     services.connection_update(tenant, connection.pk, actor=actor, name="Other", verify=False)
     services.connection_test(tenant, connection.pk, actor=actor)
