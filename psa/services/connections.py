@@ -189,9 +189,9 @@ def connection_test(tenant: Tenant, connection_id: int, *, actor: Actor) -> Conn
             health.probe_failed(connection, exc, now, asked=True)
             _audit(connection, actor, "connection.tested", {"result": type(exc).__name__})
     else:
-        with transaction.atomic():
-            health.probed(connection, endpoint, result, now)
-            _audit(connection, actor, "connection.tested", {"result": "ok"})
+        # In a transaction of its own: it holds the connection, and then releases lanes one by one.
+        health.probed(connection, endpoint, result, now)
+        _audit(connection, actor, "connection.tested", {"result": "ok"})
     return _of(tenant, connection_id)
 
 
