@@ -11,7 +11,7 @@ import pytest
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Playwright
 from pytest_django.live_server_helper import LiveServer
 
 from psa.providers.connectwise.sandbox.server import SandboxServer
@@ -31,6 +31,17 @@ def browser_type_launch_args() -> dict[str, Any]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (apt-get install chromium): the browser tests are left out.")
     return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-dev-shm-usage"]}
+
+
+@pytest.fixture(scope="session")
+def playwright(django_db_setup: None, playwright: Playwright) -> Iterator[Playwright]:
+    """Playwright, whose event loop gives the tests' thread a database connection of its own.
+
+    Django keeps one per running loop. Once the loop has ended nobody reaches it to close it, and PostgreSQL
+    does not drop a database that somebody is connected to.
+    """
+    yield playwright
+    database.close()
 
 
 @pytest.fixture(scope="session")
