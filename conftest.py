@@ -61,9 +61,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that touches the database, so that the PostgreSQL run can pick them."""
+    """Mark every test that touches the database, so that the PostgreSQL run can pick them.
+
+    Those of a page's look (a ``scheme``, light or dark) are left out: no database changes how a page looks.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
+        if "scheme" in fixtures:
+            continue
         if fixtures & _DATABASE_FIXTURES or item.get_closest_marker("django_db"):
             item.add_marker("database")
 
