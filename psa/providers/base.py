@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from psa.exceptions import UnsupportedOperationError
@@ -20,6 +21,9 @@ from psa.types import (
     ConnectionConfig,
     Contact,
     CredentialField,
+    Document,
+    DocumentDraft,
+    Download,
     Endpoint,
     Member,
     Note,
@@ -32,6 +36,10 @@ from psa.types import (
     RoleRow,
     Status,
     Ticket,
+    TimeChoices,
+    TimeDraft,
+    TimeEntry,
+    TimeObjection,
 )
 
 if TYPE_CHECKING:
@@ -266,6 +274,71 @@ class Provider(ABC):
             StatusUnchangedError (its own answer still shows the old status); otherwise as `note_add`.
         """
         raise UnsupportedOperationError(self.label, "status_set")
+
+    # time ---------------------------------------------------------------------------------------
+
+    def time_choices(self, ticket: Ticket, member_id: str) -> TimeChoices:
+        """Return what can be chosen for a member's time on a ticket, and the rules; lists may be cached.
+
+        A list the API member may not read is empty; a rule it may not read is taken as not set.
+        """
+        raise UnsupportedOperationError(self.label, "time_choices")
+
+    def time_check(self, ticket: Ticket, draft: TimeDraft) -> list[TimeObjection]:
+        """Return why the PSA would refuse a time entry, and what that member has there already.
+
+        What cannot be read stands against nothing: the PSA has the last word.
+        """
+        raise UnsupportedOperationError(self.label, "time_check")
+
+    def time_entries_of(
+        self, ticket_id: str, record_type: RecordType, *, member_id: str = "", day: date | None = None
+    ) -> list[TimeEntry]:
+        """Return the time entries of a ticket, newest first; day is a UTC date their start falls on."""
+        raise UnsupportedOperationError(self.label, "time_entries_of")
+
+    def time_entry_add(self, ticket_id: str, record_type: RecordType, draft: TimeDraft) -> TimeEntry:
+        """Write one time entry and return it as the PSA stored it. Nobody is mailed.
+
+        Shape: as `TimeDraft`; the customer reads `notes` at most on the invoice, never on the ticket.
+        Raises: RejectedError with `code` of a `TimeObjection` where it is known; else as `note_add`. After
+            OutcomeUnknownError look it up with `time_entry_find`.
+        """
+        raise UnsupportedOperationError(self.label, "time_entry_add")
+
+    def time_entry_find(self, ticket_id: str, record_type: RecordType, marker: str) -> list[TimeEntry]:
+        """Return the time entries of a ticket whose internal notes carry a marker, doubles included."""
+        raise UnsupportedOperationError(self.label, "time_entry_find")
+
+    # documents ----------------------------------------------------------------------------------
+
+    def document_max_bytes(self) -> int | None:
+        """Return the largest file the PSA takes, in bytes; None when it cannot be read."""
+        raise UnsupportedOperationError(self.label, "document_max_bytes")
+
+    def documents_of(self, ticket_id: str, record_type: RecordType) -> list[Document]:
+        """Return the files of a ticket, newest first."""
+        raise UnsupportedOperationError(self.label, "documents_of")
+
+    def document_upload(self, ticket_id: str, record_type: RecordType, draft: DocumentDraft) -> Document:
+        """Attach one file, streamed, for staff only, and return it as the PSA stored it.
+
+        `Document.customer_visible` is what the PSA answered: a caller treats True as a leak.
+        Raises: RejectedError (too large, a file type that is refused); else as `note_add`. After
+            OutcomeUnknownError look it up with `document_find`.
+        """
+        raise UnsupportedOperationError(self.label, "document_upload")
+
+    def document_find(self, ticket_id: str, record_type: RecordType, marker: str) -> list[Document]:
+        """Return the files of a ticket whose title carries a marker; more than one is a double."""
+        raise UnsupportedOperationError(self.label, "document_find")
+
+    def document_open(self, document_id: str) -> Download:
+        """Return the content of a file as it arrives; the caller closes it.
+
+        Raises: NotFoundError; else what a read raises.
+        """
+        raise UnsupportedOperationError(self.label, "document_open")
 
     # reference data -----------------------------------------------------------------------------
 
