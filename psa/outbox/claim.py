@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -22,6 +22,28 @@ from psa.providers.base import Provider
 
 Rooms = Callable[[int], int]
 """Connection id → how many more lanes this process gives it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of one connection's claims a process knows better than the database."""
+
+    answered: int = 0
+    """Writes that are over, though not written down yet."""
+    ahead: int = 0
+    """Claims that wait here for a write to end: they are not on the wire."""
+    more_ahead: int = 0
+    """How many more the process wants to claim ahead."""
+
+
+class Taken(NamedTuple):
+    """A delivery as it was when it was claimed."""
+
+    delivery: Delivery
+    token: str
+    ahead: bool = False
+    """True when it may only be sent as the next of a write of its connection that ends in this process."""
+
 
 SNAPSHOT_FRESH = timedelta(minutes=15)
 """A ticket read longer ago than this is read again before a note: it may have been merged meanwhile."""
@@ -57,6 +79,8 @@ class Claim:
     """True when the ticket is to be read before a note is written to it."""
     claimed_at: float
     """time.monotonic() right before the claim, never later than what the lease counts from."""
+    ahead: bool
+    """See `Taken`."""
     provider: Provider = field(repr=False)
 
     @property
@@ -84,16 +108,15 @@ def claim_due(
     free_lanes: int,
     *,
     rooms: Rooms | None = None,
-    answered: Mapping[int, int] | None = None,
+    standings: Mapping[int, Standing] | None = None,
     link_id: int | None = None,
-) -> list[tuple[Delivery, str]]:
-    """Lease up to free_lanes due deliveries and return them with their lease tokens.
+) -> list[Taken]:
+    """Lease up to free_lanes due deliveries, and those that are claimed ahead, and return them.
 
     One transaction. Connections are taken in random order and share the lanes, so that no tenant starves
     another; none gets more than MAX_WRITES_IN_FLIGHT at once over all processes (its row is locked while
-    we count), nor more than `rooms` allows here. answered says how many writes of a connection are over,
-    though not written down yet. link_id keeps to the lane of one ticket. What is returned has the state it
-    was claimed in.
+    we count), nor more than `rooms` allows here. standings tells of each connection what the database
+    cannot. link_id keeps to the lane of one ticket. What is returned has the state it was claimed in.
     """
     most = psa_settings().MAX_WRITES_IN_FLIGHT
     with transaction.atomic():
@@ -103,34 +126,62 @@ def claim_due(
         # Not a secret: only the order in which connections are served.
         random.shuffle(ids)
         sending = statements.in_flight(ids)
-        shares: list[tuple[int, int]] = []
+        shares: list[_Share] = []
         for pk in ids:
-            room = min(free_lanes, most - sending.get(pk, 0) + (answered or {}).get(pk, 0))
-            room = min(room, rooms(pk)) if rooms else room
-            if room > 0:
-                shares.append((pk, room))
-        wanted = _wanted(shares, free_lanes, now, link_id)
-        return _lease(wanted, now) if wanted else []
+            known = (standings or {}).get(pk, Standing())
+            room = min(free_lanes, most - sending.get(pk, 0) + known.answered + known.ahead)
+            room = max(min(room, rooms(pk)) if rooms else room, 0)
+            if room + known.more_ahead > 0:
+                shares.append(_Share(pk, room, known.more_ahead))
+        wanted, ahead = _wanted(shares, free_lanes, now, link_id)
+        return _lease(wanted, ahead, now) if wanted or ahead else []
+
+
+class _Share(NamedTuple):
+    """What a connection may get of one claim."""
+
+    connection_id: int
+    room: int
+    ahead: int
 
 
 def _wanted(
-    shares: list[tuple[int, int]], free_lanes: int, now: datetime, link_id: int | None
-) -> list[statements.Head]:
-    """Return up to free_lanes heads, one of each connection in turn."""
+    shares: list[_Share], free_lanes: int, now: datetime, link_id: int | None
+) -> tuple[list[statements.Head], list[statements.Head]]:
+    """Return up to free_lanes heads, one of each connection in turn, and those to be claimed ahead."""
     wanted: list[statements.Head] = []
-    for start in range(0, len(shares), free_lanes):
-        found = statements.heads_due(shares[start : start + free_lanes], now, link_id)
-        queues = [found[pk] for pk, _room in shares if pk in found]
+    found: dict[int, list[statements.Head]] = {}
+    ahead = [share for share in shares if share.ahead]
+    roomy = [share for share in shares if share.room] if free_lanes else []
+    for start in range(0, len(roomy), free_lanes or 1):
+        part = roomy[start : start + free_lanes]
+        found |= _heads({*part, *ahead} if not start else part, now, link_id)
+        queues = [found[share.connection_id][: share.room] for share in part if share.connection_id in found]
         while queues and len(wanted) < free_lanes:
             wanted += [queue.pop(0) for queue in queues[: free_lanes - len(wanted)]]
             queues = [queue for queue in queues if queue]
         if len(wanted) == free_lanes:
             break
-    return wanted
+    if ahead and not roomy:
+        found = _heads(ahead, now, link_id)
+    begun = {head.delivery_id for head in wanted}
+    later: list[statements.Head] = []
+    for share in ahead:
+        rest = [head for head in found.get(share.connection_id, []) if head.delivery_id not in begun]
+        later += rest[: share.ahead]
+    return wanted, later
 
 
-def _lease(wanted: list[statements.Head], now: datetime) -> list[tuple[Delivery, str]]:
+def _heads(
+    shares: Collection[_Share], now: datetime, link_id: int | None
+) -> dict[int, list[statements.Head]]:
+    return statements.heads_due([(share[0], share.room + share.ahead) for share in shares], now, link_id)
+
+
+def _lease(wanted: list[statements.Head], ahead: list[statements.Head], now: datetime) -> list[Taken]:
     """Lease the lanes of deliveries and return what was leased; the rest somebody else was faster with."""
+    later = {head.delivery_id for head in ahead}
+    wanted = [*wanted, *ahead]
     token = secrets.token_hex(16)
     until = now + timedelta(seconds=psa_settings().LEASE_S)
     links = statements.lanes_lease([head.link_id for head in wanted], token, now, until)
@@ -140,7 +191,7 @@ def _lease(wanted: list[statements.Head], now: datetime) -> list[tuple[Delivery,
     looked_for = statements.rows_of(Delivery, to_look)
     found |= {pk: row for pk, row in looked_for.items() if row.state == DeliveryState.UNKNOWN}
     connections = statements.rows_of(Connection, {row.connection_id for row in found.values()})
-    taken: list[tuple[Delivery, str]] = []
+    taken: list[Taken] = []
     lost: list[int] = []
     for head in wanted:
         row = found.get(head.delivery_id)
@@ -149,7 +200,7 @@ def _lease(wanted: list[statements.Head], now: datetime) -> list[tuple[Delivery,
             lost.append(head.link_id)
             continue
         row.state, row.link, row.connection = head.state, links[row.link_id], connections[row.connection_id]
-        taken.append((row, token))
+        taken.append(Taken(row, token, row.pk in later))
     if lost:
         TicketLink.objects.filter(pk__in=lost, lease_token=token).update(
             lease_token="", lease_expires_at=None
@@ -173,16 +224,15 @@ def looks_first(delivery: Delivery) -> bool:
     return retried and delivery.sends > 0 and bool(delivery.marker)
 
 
-def claim_of(
-    delivery: Delivery, token: str, provider: Provider, mapping: MemberMapping | None, now: datetime
-) -> Claim:
+def claim_of(taken: Taken, provider: Provider, mapping: MemberMapping | None, now: datetime) -> Claim:
     """Return the claim a lane works on."""
+    delivery = taken.delivery
     return Claim(
         delivery_id=delivery.pk,
         connection_id=delivery.connection_id,
         link_id=delivery.link_id,
         unit_id=delivery.unit_id,
-        token=token,
+        token=taken.token,
         look=delivery.state == DeliveryState.UNKNOWN or looks_first(delivery),
         kind=delivery.kind,
         payload=delivery.payload,
@@ -198,5 +248,6 @@ def claim_of(
         author_name=mapping.member_name if mapping else delivery.created_by_name,
         snapshot_stale=delivery.link.updated_at < now - SNAPSHOT_FRESH,
         claimed_at=time.monotonic(),
+        ahead=taken.ahead,
         provider=provider,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,16 @@ from psa.exceptions import CredentialsUnreadableError
 from psa.models import Connection, Delivery, TicketLink
 from psa.models.delivery import DeliveryState, HeldBy
 from psa.outbox import health, schedule
-from psa.outbox.claim import Claim, Rooms, claim_due, claim_of, looks_first, members_for
+from psa.outbox.claim import (
+    Claim,
+    Rooms,
+    Standing,
+    Taken,
+    claim_due,
+    claim_of,
+    looks_first,
+    members_for,
+)
 from psa.outbox.finish import Finished
 from psa.outbox.lane import attempt
 from psa.outbox.lanes import lanes_promote
@@ -35,7 +44,9 @@ log = logging.getLogger("psa.outbox")
 class _Unsent:
     """A claimed delivery that cannot be sent now, and what it waits for."""
 
-    delivery: Delivery
+    delivery_id: int
+    link_id: int
+    connection_id: int
     token: str
     held_by: HeldBy = HeldBy.NOTHING
     problem: dict[str, str] | None = None
@@ -46,44 +57,57 @@ def claims_take(
     free_lanes: int,
     *,
     rooms: Rooms | None = None,
-    answered: Mapping[int, int] | None = None,
+    standings: Mapping[int, Standing] | None = None,
     link_id: int | None = None,
 ) -> list[Claim]:
-    """Return up to free_lanes claims a lane can work on at once; see `claim_due` for the limits.
+    """Return up to free_lanes claims a lane can work on at once, and those ahead; see `claim_due` for both.
 
     What is due but cannot be sent (no mapping, no permission, credentials unreadable) is given back, held.
     """
     # Before the claim: the lease counts from `now`, and a claim may wait for a lock.
     started = time.monotonic()
     claims: list[Claim] = []
-    while taken := claim_due(now, free_lanes - len(claims), rooms=rooms, answered=answered, link_id=link_id):
+    begun = 0
+    while taken := claim_due(now, free_lanes - begun, rooms=rooms, standings=standings, link_id=link_id):
         kept = _workable(taken, now, started)
         claims += kept
+        begun += sum(not claim.ahead for claim in kept)
         if len(kept) == len(taken):
             break
+        standings = {pk: replace(known, more_ahead=0) for pk, known in (standings or {}).items()}
     return claims
 
 
-def _workable(taken: list[tuple[Delivery, str]], now: datetime, started: float) -> list[Claim]:
-    members = members_for([delivery for delivery, _token in taken])
+def claims_return(claims: Collection[Claim]) -> None:
+    """Give back claims that were not begun; nothing of them was sent."""
+    _give_back(
+        [_Unsent(claim.delivery_id, claim.link_id, claim.connection_id, claim.token) for claim in claims]
+    )
+
+
+def _workable(taken: list[Taken], now: datetime, started: float) -> list[Claim]:
+    members = members_for([one.delivery for one in taken])
     hold_unmapped = psa_settings().UNMAPPED_AUTHOR == "hold"
     claims: list[Claim] = []
     unsent: list[_Unsent] = []
-    for delivery, token in taken:
+    for one in taken:
+        delivery = one.delivery
+        unsendable = _Unsent(delivery.pk, delivery.link_id, delivery.connection_id, one.token)
         provider = provider_of(delivery.connection)
         mapping = members.get((delivery.connection_id, delivery.created_by_id or 0))
         if provider is None:
-            unsent.append(_Unsent(delivery, token))
+            unsent.append(unsendable)
             continue
         looked_up = delivery.state == DeliveryState.UNKNOWN or looks_first(delivery)
         if hold_unmapped and delivery.is_note and mapping is None and not looked_up:
-            unsent.append(_Unsent(delivery, token, HeldBy.MAPPING))
+            unsent.append(replace(unsendable, held_by=HeldBy.MAPPING))
             continue
         grant = None if looked_up else health.grant_missing(delivery.connection, delivery.kind)
         if grant is not None:
-            unsent.append(_Unsent(delivery, token, HeldBy.PERMISSION, health.permission_problem(grant)))
+            problem = health.permission_problem(grant)
+            unsent.append(replace(unsendable, held_by=HeldBy.PERMISSION, problem=problem))
             continue
-        claims.append(replace(claim_of(delivery, token, provider, mapping, now), claimed_at=started))
+        claims.append(replace(claim_of(one, provider, mapping, now), claimed_at=started))
     if unsent:
         _give_back(unsent)
     return claims
@@ -151,16 +175,15 @@ def _give_back(rows: list[_Unsent]) -> None:
     now = database_now()
     with transaction.atomic():
         lanes: list[int] = []
-        for row in sorted(rows, key=lambda row: (row.delivery.connection_id, row.delivery.link_id)):
-            delivery = row.delivery
-            lane = TicketLink.objects.filter(pk=delivery.link_id, lease_token=row.token)
+        for row in sorted(rows, key=lambda row: (row.connection_id, row.link_id)):
+            lane = TicketLink.objects.filter(pk=row.link_id, lease_token=row.token)
             if not lane.update(lease_token="", lease_expires_at=None):
                 continue
-            lanes.append(delivery.link_id)
-            Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.SENDING).update(
+            lanes.append(row.link_id)
+            Delivery.objects.filter(pk=row.delivery_id, state=DeliveryState.SENDING).update(
                 state=DeliveryState.READY,
                 held_by=row.held_by,
                 held_since=now if row.held_by else None,
                 problem=row.problem,
             )
-        lanes_promote(lanes, [row.delivery.pk for row in rows], now)
+        lanes_promote(lanes, [row.delivery_id for row in rows], now)

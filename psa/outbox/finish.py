@@ -73,7 +73,7 @@ def finish(rows: Iterable[Finished], now: datetime) -> None:
     written one by one.
     """
     with transaction.atomic():
-        ours = _release(list(rows))
+        ours = _held(list(rows))
         if not ours:
             return
         deliveries = _deliveries(ours)
@@ -83,26 +83,27 @@ def finish(rows: Iterable[Finished], now: datetime) -> None:
             delivery = deliveries[row.claim.delivery_id]
             attempts.append(_attempt(row))
             audits += _write(row, delivery, now)
-        statements.fields_write([*deliveries.values()], WRITTEN)
-        DeliveryAttempt.objects.bulk_create(attempts)
-        AuditEntry.objects.bulk_create(audits)
         again = [row.pk for row in deliveries.values() if row.state in AGAIN]
-        lanes_promote([row.claim.link_id for row in ours], again, now)
+        with statements.together():
+            statements.lanes_free([row.claim.link_id for row in ours])
+            statements.fields_write([*deliveries.values()], WRITTEN)
+            statements.rows_insert(attempts)
+            statements.rows_insert(audits)
+            lanes_promote([row.claim.link_id for row in ours], again, now)
+            statements.units_settle({row.claim.unit_id for row in ours})
         for row in ours:
             if row.outcome.next is Next.FOLLOW and row.outcome.ticket is not None:
+                # It settles the units whose deliveries it moves itself.
                 lane_follow(TicketLink.objects.get(pk=row.claim.link_id), row.outcome.ticket, now)
-        statements.units_settle({row.claim.unit_id for row in ours})
 
 
-def _release(rows: list[Finished]) -> list[Finished]:
-    """Give lanes back and return the results that count: where somebody else holds one, ours is too late.
+def _held(rows: list[Finished]) -> list[Finished]:
+    """Lock lanes and return the results that count: where somebody else holds one, ours is too late.
 
     In the order of connections, so that two workers never wait for each other's.
     """
     holders = statements.lanes_held([row.claim.link_id for row in rows]) if rows else {}
     ours = [row for row in rows if holders.get(row.claim.link_id) == row.claim.token]
-    if ours:
-        statements.lanes_free([row.claim.link_id for row in ours])
     return sorted(ours, key=lambda row: (row.claim.connection_id, row.claim.link_id))
 
 

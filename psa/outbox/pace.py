@@ -42,6 +42,12 @@ class Pace:
         hanging = sum(time.monotonic() - since >= SLOW_S for _, since in self._flying.values())
         return self._lanes - (len(self._flying) - min(hanging, self._lanes))
 
+    def quick(self) -> set[int]:
+        """Return the connections with a call under way, none of them slow."""
+        now = time.monotonic()
+        slow = {owner for owner, since in self._flying.values() if now - since >= SLOW_S}
+        return {owner for owner, _ in self._flying.values()} - slow - self._slow
+
     def room(self, connection_id: int) -> int:
         """Return how many more lanes a connection may have here."""
         mine = [since for owner, since in self._flying.values() if owner == connection_id]

@@ -6,7 +6,8 @@ delivery. All are plain SQL of both databases; states stand in them as literals,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -34,6 +35,20 @@ FLOWING = f"""c.deleted_at IS NULL AND c.state IN ({_literals(FLOWING_STATES)})
 LANE_IN_FLIGHT = f"""SELECT 1 FROM {DELIVERY} o
     WHERE o.link_id = d.link_id AND o.state IN ('{DeliveryState.SENDING}', '{DeliveryState.UNKNOWN}')"""
 """What nothing of the same lane overtakes."""
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Send what is written in this block to the database in one go, where it can take it so.
+
+    Nothing in the block may depend on what another statement of it found. Its errors come at its end.
+    """
+    if database.vendor != "postgresql":
+        yield
+        return
+    database.ensure_connection()
+    with database.wrap_database_errors, database.connection.pipeline():
+        yield
 
 
 def connections_due(now: datetime, link_id: int | None = None) -> list[int]:
@@ -234,6 +249,22 @@ def fields_write(rows: Sequence[models.Model], names: Collection[str]) -> None:
     ]
     with database.cursor() as cursor:
         cursor.executemany(f"UPDATE {meta.db_table} SET {columns} WHERE id = %s", values)
+
+
+def rows_insert(rows: Sequence[models.Model]) -> None:
+    """Store new rows of one model, as `bulk_create` does, without asking for their ids."""
+    if not rows:
+        return
+    meta = rows[0]._meta
+    fields = [field for field in meta.concrete_fields if not field.primary_key]
+    values = [
+        field.get_db_prep_save(field.pre_save(row, add=True), connection=database)
+        for row in rows
+        for field in fields
+    ]
+    one = f"({_marks(fields)})"
+    columns = ", ".join(str(field.column) for field in fields)
+    _run(f"INSERT INTO {meta.db_table} ({columns}) VALUES {', '.join([one] * len(rows))}", values)
 
 
 def _lane(link_id: int | None) -> str:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db import connection as database
@@ -16,10 +17,12 @@ from django.db import connection as database
 from psa.conf import psa_settings
 from psa.database import database_now
 from psa.outbox import schedule
-from psa.outbox.claim import Claim
-from psa.outbox.dispatch import claims_take, side_jobs, work
+from psa.outbox.ahead import AHEAD, Ahead
+from psa.outbox.claim import Claim, Standing
+from psa.outbox.dispatch import claims_return, claims_take, side_jobs, work
 from psa.outbox.finish import Finished, finish
 from psa.outbox.jobs import jobs_run
+from psa.outbox.outcome import Health
 from psa.outbox.pace import Pace
 from psa.outbox.recheck import Recheck, Rechecked, recheck, recheck_finish
 
@@ -33,6 +36,13 @@ SIDE_LANES = 4
 """Lanes beside those of deliveries, for probes of sick connections and second looks."""
 
 
+class _Ended(NamedTuple):
+    """What a lane reports of a delivery, and which one it goes on with."""
+
+    finished: Finished
+    following: Claim | None
+
+
 class Worker:
     """Claims due deliveries, sends them on lanes, writes down what came of them.
 
@@ -42,14 +52,16 @@ class Worker:
     def __init__(self, lanes: int | None = None) -> None:
         self._lanes = lanes or psa_settings().WORKER_LANES
         self._pace = Pace(self._lanes)
+        self._ahead = Ahead()
         # Twice as many threads as lanes: calls that hang are not counted, see Pace.
         self._pool = ThreadPoolExecutor(2 * self._lanes, thread_name_prefix="psa-lane")
         self._side_pool = ThreadPoolExecutor(SIDE_LANES, thread_name_prefix="psa-side")
         self._side_busy = 0
-        self._done: queue.SimpleQueue[Finished | schedule.Probed | Rechecked | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[_Ended | schedule.Probed | Rechecked | None] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._unwritten: list[Finished] = []
         self._unwritten_since = 0.0
+        self._to_return: list[Claim] = []
         self._sweep = schedule.Every(schedule.SWEEP_EVERY_S)
         self._beat = schedule.Every(schedule.HEARTBEAT_EVERY_S)
 
@@ -70,7 +82,9 @@ class Worker:
                 if once and not moved and not self._working():
                     return
                 self._wait(0.0 if moved and self._pace.free() > 0 else psa_settings().WORKER_POLL_S)
+            self._to_return += self._ahead.close()
             while self._working():
+                self._guarded(self._give_back)
                 self._wait(psa_settings().WORKER_POLL_S)
                 self._guarded(self._write_down)
         finally:
@@ -89,7 +103,9 @@ class Worker:
         return enough or late or self._pace.free() > 0
 
     def _working(self) -> bool:
-        return bool(len(self._pace) or self._side_busy or self._unwritten)
+        return bool(
+            len(self._pace) or self._side_busy or self._unwritten or self._to_return or len(self._ahead)
+        )
 
     def _run_jobs(self) -> None:
         """Run periodic jobs in a thread of their own: a long one must not hold up deliveries."""
@@ -108,6 +124,11 @@ class Worker:
                 self._maintain()
             if self._beat.due():
                 schedule.heartbeat(database_now())
+            self._to_return += self._ahead.overdue()
+            self._give_back()
+            if not all(_went_well(found) for found in self._unwritten):
+                # What a connection in trouble says comes before anything more is claimed for it.
+                self._write_down()
             # Lanes before results: lanes wait, and results are written together while they work.
             moved = self._claim() > 0
             if self._must_write():
@@ -140,18 +161,35 @@ class Worker:
             except queue.Empty:
                 return
 
-    def _collect(self, found: Finished | schedule.Probed | Rechecked | None) -> None:
-        if isinstance(found, Finished):
-            self._pace.ended(found.claim.key)
-            if not self._unwritten:
-                self._unwritten_since = time.monotonic()
-            self._unwritten.append(found)
+    def _collect(self, found: _Ended | schedule.Probed | Rechecked | None) -> None:
+        if isinstance(found, _Ended):
+            self._collect_delivery(*found)
             return
         self._side_busy -= 1
         if isinstance(found, Rechecked):
             self._guarded(lambda: recheck_finish(found))
         elif found is not None:
             self._guarded(lambda: schedule.probe_finish(found, database_now()))
+
+    def _collect_delivery(self, found: Finished, following: Claim | None) -> None:
+        connection_id = found.claim.connection_id
+        self._pace.ended(found.claim.key)
+        if not self._unwritten:
+            self._unwritten_since = time.monotonic()
+        self._unwritten.append(found)
+        if following is not None:
+            self._pace.started(following.key, connection_id)
+        elif _went_well(found):
+            # Claimed after the lane had looked for it.
+            if (claim := self._ahead.take(connection_id)) is not None:
+                self._begin(claim)
+        else:
+            self._to_return += self._ahead.drop(connection_id)
+
+    def _give_back(self) -> None:
+        if self._to_return:
+            claims_return(self._to_return)
+            self._to_return = []
 
     def _write_down(self) -> None:
         if not self._unwritten:
@@ -194,15 +232,45 @@ class Worker:
         self._done.put(found)
 
     def _claim(self) -> int:
-        free = self._pace.free()
-        if free <= 0 or self._stop.is_set():
+        if self._stop.is_set():
             return 0
-        answered = Counter(found.claim.connection_id for found in self._unwritten)
-        claims = claims_take(database_now(), free, rooms=self._pace.room, answered=answered)
+        free = max(self._pace.free(), 0)
+        standings = self._standings()
+        wanted = sum(known.more_ahead for known in standings.values())
+        # A round for one or two more ahead costs more than it brings.
+        if not free and wanted < self._lanes // 4:
+            return 0
+        claims = claims_take(database_now(), free, rooms=self._pace.room, standings=standings)
         for claim in claims:
-            self._pace.started(claim.key, claim.connection_id)
-            self._pool.submit(self._lane, claim)
+            if claim.ahead:
+                self._ahead.put(claim)
+            else:
+                self._begin(claim)
         return len(claims)
 
-    def _lane(self, claim: Claim) -> None:
-        self._done.put(work(claim))
+    def _standings(self) -> dict[int, Standing]:
+        """Return what the database does not know of the connections this process writes to."""
+        answered = Counter(found.claim.connection_id for found in self._unwritten)
+        waiting = self._ahead.counts()
+        busy = self._pace.quick()
+        known: dict[int, Standing] = {}
+        for pk in {*answered, *waiting, *busy}:
+            ahead = waiting.get(pk, 0)
+            known[pk] = Standing(answered[pk], ahead, AHEAD - ahead if pk in busy else 0)
+        return known
+
+    def _begin(self, claim: Claim) -> None:
+        self._pace.started(claim.key, claim.connection_id)
+        self._pool.submit(self._lane, claim)
+
+    def _lane(self, first: Claim) -> None:
+        claim: Claim | None = first
+        while claim is not None:
+            found = work(claim)
+            claim = self._ahead.take(found.claim.connection_id) if _went_well(found) else None
+            self._done.put(_Ended(found, claim))
+
+
+def _went_well(found: Finished) -> bool:
+    """True when nothing speaks against the next write to the same connection at once."""
+    return found.outcome.health is Health.GOOD

@@ -82,7 +82,7 @@ def test_connections_share_the_lanes(
         two = services.ticket_link(tenant, other_link.connection_id, str(number))
         services.unit_enqueue(tenant, two.pk, [NotePart(NoteKind.ANALYSIS, "x")], actor=actor)
     now = max(row.due_at for row in Delivery.objects.all())
-    taken = [row.connection_id for row, _token in claim.claim_due(now, 4)]
+    taken = [row.connection_id for row, *_ in claim.claim_due(now, 4)]
     assert sorted(taken) == sorted([connection.pk, other_link.connection_id] * 2)
 
 
@@ -101,6 +101,6 @@ def test_the_queue_of_a_broken_connection_costs_a_claim_nothing(
     now = max(row.due_at for row in Delivery.objects.all())
     with django_assert_max_num_queries(8):
         started = time.perf_counter()
-        [(row, _token)] = claim.claim_due(now, 8)
+        [(row, *_)] = claim.claim_due(now, 8)
         assert time.perf_counter() - started < 1
     assert row.connection_id == other_link.connection_id

@@ -223,8 +223,8 @@ def test_a_worker_killed_while_sending_leaves_an_unknown_that_is_found(
     post: Post, run: Run, stored: Stored, connection: Connection
 ) -> None:
     delivery = post()
-    [(row, token)] = claim.claim_due(timezone.now(), 1)
-    lane.attempt(claim.claim_of(row, token, provider_for(connection), None, timezone.now()))
+    [claimed] = claim.claim_due(timezone.now(), 1)
+    lane.attempt(claim.claim_of(claimed, provider_for(connection), None, timezone.now()))
     # The process dies here: the note is on the ticket, nothing is written down.
     TicketLink.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     run()
@@ -245,8 +245,8 @@ def test_a_worker_killed_before_sending_loses_nothing(post: Post, run: Run, stor
 
 def test_a_late_result_changes_nothing(post: Post, connection: Connection) -> None:
     delivery = post()
-    [(row, token)] = claim.claim_due(timezone.now(), 1)
-    late = claim.claim_of(row, token, provider_for(connection), None, timezone.now())
+    [claimed] = claim.claim_due(timezone.now(), 1)
+    late = claim.claim_of(claimed, provider_for(connection), None, timezone.now())
     TicketLink.objects.update(lease_token="somebody else")
     outcome = Outcome(Next.DELIVERED, "delivered", sent=True, external_id="1")
     finish.finish([Finished(late, outcome, timezone.now(), 5)], timezone.now())
@@ -259,8 +259,8 @@ def test_a_lane_that_was_held_up_sends_nothing(
     post: Post, connection: Connection, sandbox: SandboxServer
 ) -> None:
     post()
-    [(row, token)] = claim.claim_due(timezone.now(), 1)
-    stale = claim.claim_of(row, token, provider_for(connection), None, timezone.now())
+    [claimed] = claim.claim_due(timezone.now(), 1)
+    stale = claim.claim_of(claimed, provider_for(connection), None, timezone.now())
     object.__setattr__(stale, "claimed_at", stale.claimed_at - 20)
     assert lane.attempt(stale).code == "lease-too-short"
     assert sent(sandbox) == []

@@ -65,8 +65,8 @@ def test_a_change_that_overlaps_a_deletion_brings_no_secret_back(
 @pytest.mark.parametrize("text", ["nul \x00", "surrogate \ud800", "long " * 300])
 def test_what_a_psa_answers_never_stops_a_worker(text: str, post: Post, connection: Connection) -> None:
     delivery = post()
-    [(row, token)] = claim.claim_due(timezone.now(), 1)
-    taken = claim.claim_of(row, token, provider_for(connection), None, timezone.now())
+    [claimed] = claim.claim_due(timezone.now(), 1)
+    taken = claim.claim_of(claimed, provider_for(connection), None, timezone.now())
     outcome = Outcome(Next.DEAD, "psa-refused", text, text, external_id=text, vendor_text=text)
     finish.finish([Finished(taken, outcome, timezone.now(), 1)], timezone.now())
     delivery.refresh_from_db()
@@ -98,8 +98,8 @@ def test_what_was_discarded_by_force_while_it_was_sent_stays_discarded(
     post: Post, tenant: Any, connection: Connection, actor: Actor
 ) -> None:
     delivery = post()
-    [(row, token)] = claim.claim_due(timezone.now(), 1)
-    taken = claim.claim_of(row, token, provider_for(connection), None, timezone.now())
+    [claimed] = claim.claim_due(timezone.now(), 1)
+    taken = claim.claim_of(claimed, provider_for(connection), None, timezone.now())
     services.connection_delete(tenant, connection.pk, actor=actor, force=True)
     finish.finish([Finished(taken, Outcome(Next.UNKNOWN, "x", sent=True), timezone.now(), 1)], timezone.now())
     delivery.refresh_from_db()
