@@ -114,6 +114,8 @@ CALLS = {
     f"{_API}sessions/": "GET engineer, POST engineer",
     _API_SESSION: "GET engineer, PATCH engineer",
     f"{_API_SESSION}steps/": "POST engineer",
+    f"{_API_SESSION}pause/": "POST engineer",
+    f"{_API_SESSION}resume/": "POST engineer",
     f"{_API_SESSION}ticket/": "PUT engineer, DELETE engineer",
     f"{_API_SESSION}documentation/": "GET engineer",
     f"{_API_SESSION}notes/": "POST engineer",

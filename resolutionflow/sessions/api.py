@@ -157,6 +157,37 @@ class SessionSteps(SessionView):
         return Response(StepSerializer(step).data, status.HTTP_201_CREATED)
 
 
+class SessionPause(SessionView):
+    """Rest."""
+
+    @call(
+        "sessions_pause",
+        answers={200: SessionSerializer},
+        refusals=(404, 409),
+        tag="sessions",
+    )
+    def post(self, request: Request, session_id: int) -> Response:
+        """Let work rest; it comes off everybody's time. One that rests already keeps its pause."""
+        scope = request_scope(request)
+        session = services.session_pause(scope.tenant, session_id, actor=scope.actor)
+        return Response(SessionSerializer(session).data)
+
+
+class SessionResume(SessionView):
+    """The end of a rest."""
+
+    @call(
+        "sessions_resume",
+        answers={200: SessionSerializer},
+        refusals=(404, 409),
+        tag="sessions",
+    )
+    def post(self, request: Request, session_id: int) -> Response:
+        """Let work go on. A new step and the completion do it, too."""
+        session = services.session_resume(request_scope(request).tenant, session_id)
+        return Response(SessionSerializer(session).data)
+
+
 class SessionTicket(SessionView):
     """The ticket a session is about."""
 

@@ -10,6 +10,8 @@ urlpatterns = [
     path("sessions/", api.SessionList.as_view(), name="session-list"),
     path("sessions/<int:session_id>/", api.SessionDetail.as_view(), name="session-detail"),
     path("sessions/<int:session_id>/steps/", api.SessionSteps.as_view(), name="session-steps"),
+    path("sessions/<int:session_id>/pause/", api.SessionPause.as_view(), name="session-pause"),
+    path("sessions/<int:session_id>/resume/", api.SessionResume.as_view(), name="session-resume"),
     path("sessions/<int:session_id>/ticket/", api.SessionTicket.as_view(), name="session-ticket"),
     path(
         "sessions/<int:session_id>/documentation/",

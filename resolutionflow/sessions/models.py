@@ -1,10 +1,11 @@
-"""Owns the rows of sessions: a FlowSession and its numbered SessionSteps.
+"""Owns the rows of sessions: a FlowSession, its numbered SessionSteps and its SessionPauses.
 
 A session points at `psa.TicketLink`, never the other way: `psa` knows a session only as an opaque origin.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -67,8 +68,8 @@ class FlowSessionQuerySet(models.QuerySet["FlowSession"]):
         return self.filter(state=SessionState.COMPLETED)
 
     def with_details(self) -> FlowSessionQuerySet:
-        """Read flow, ticket and steps along: two queries, however many sessions there are."""
-        return self.select_related("flow", "link").prefetch_related("steps")
+        """Read flow, ticket, steps and pauses along: three queries, however many sessions there are."""
+        return self.select_related("flow", "link").prefetch_related("steps", "pauses")
 
 
 class FlowSession(models.Model):
@@ -98,6 +99,8 @@ class FlowSession(models.Model):
     created_by_name = models.CharField(max_length=200, blank=True, default="")
     started_at = models.DateTimeField(default=timezone.now)
     completed_at = models.DateTimeField(null=True, blank=True)
+    completed_by = _person_key()
+    completed_by_name = models.CharField(max_length=200, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -135,6 +138,11 @@ class FlowSession(models.Model):
     def is_open(self) -> bool:
         """True while steps can be added."""
         return self.state == SessionState.OPEN
+
+    @property
+    def paused_at(self) -> datetime | None:
+        """Since when work rests; None while it goes on. Free of queries after `with_details`."""
+        return next((pause.started_at for pause in self.pauses.all() if pause.ended_at is None), None)
 
     @property
     def origin(self) -> str:
@@ -176,3 +184,29 @@ class SessionStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position}. {self.title or self.body[:60]}"
+
+
+class SessionPause(models.Model):
+    """A stretch in which nobody worked on a session; it comes off everybody's working time."""
+
+    session = models.ForeignKey(FlowSession, on_delete=models.CASCADE, related_name="pauses")
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    """None while it lasts."""
+    paused_by = _person_key()
+    paused_by_name = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering: ClassVar = ["session_id", "started_at", "id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["session"], condition=Q(ended_at=None), name="session_pause_one_runs"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at=None) | Q(ended_at__gte=F("started_at")),
+                name="session_pause_ends_after_start",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Pause {self.pk} of session {self.session_id}"

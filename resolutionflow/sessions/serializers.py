@@ -103,11 +103,21 @@ class SessionSummarySerializer(serializers.Serializer[Any]):
         return data
 
 
+class PauseSerializer(serializers.Serializer[Any]):
+    """A stretch in which nobody worked."""
+
+    start = serializers.DateTimeField(source="started_at")
+    end = serializers.DateTimeField(source="ended_at", allow_null=True, help_text="null while it lasts.")
+    paused_by = serializers.CharField(source="paused_by_name", allow_blank=True)
+
+
 class SessionSerializer(SessionSummarySerializer):
-    """One session with everything that was done. Lists leave steps and closing summary out."""
+    """One session with everything that was done. Lists leave steps, pauses and closing summary out."""
 
     resolution = serializers.CharField(allow_blank=True, help_text="The closing summary.")
     steps = StepSerializer(many=True, source="steps.all")
+    paused_at = serializers.DateTimeField(allow_null=True, help_text="null while work goes on.")
+    pauses = PauseSerializer(many=True, source="pauses.all")
 
 
 class DocumentationSerializer(serializers.Serializer[Any]):

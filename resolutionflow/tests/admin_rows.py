@@ -17,7 +17,7 @@ from psa.tests.conftest import World, world_make
 from resolutionflow.accounts.models import User
 from resolutionflow.accounts.services import token_create, user_create
 from resolutionflow.flows.models import Flow, FlowStep
-from resolutionflow.sessions.models import FlowSession, SessionStep
+from resolutionflow.sessions.models import FlowSession, SessionPause, SessionStep
 
 TOTP_SECRET = "sealed-secret-of-the-phone"
 
@@ -78,6 +78,9 @@ def tenant_grow(made: Tenant, number: int) -> None:
     _host_rows(made, person, connection, link, unit, number)
     FlowStep.objects.create(flow=made.rows["flows.Flow"], position=number, title="Another step")
     SessionStep.objects.create(session=made.rows["flow_sessions.FlowSession"], position=number, body="x")
+    SessionPause.objects.create(
+        session=made.rows["flow_sessions.FlowSession"], started_at=timezone.now(), ended_at=timezone.now()
+    )
 
 
 def _host_rows(made: Tenant, person: User, connection: Any, link: Any, unit: Any, number: int) -> list[Any]:
@@ -110,7 +113,8 @@ def _host_rows(made: Tenant, person: User, connection: Any, link: Any, unit: Any
         created_by_name=person.username,
     )
     done = SessionStep.objects.create(session=session, position=1, title=f"{name} did it", body="x")
-    return [token.token, factor, person.membership, review, key, flow, step, session, done]
+    rest = SessionPause.objects.create(session=session, started_at=now, paused_by_name=person.username)
+    return [token.token, factor, person.membership, review, key, flow, step, session, done, rest]
 
 
 def _copy(row: Any, **changes: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Owns writes to sessions: own rows (`work`), what they post (`posting`), how they end (`completion`)."""
+"""Owns writes to sessions: own rows (`work`, `pauses`), posts (`posting`), the end (`completion`)."""
 
 from resolutionflow.sessions.services.completion import (
     AlreadyCompletedError,
@@ -9,6 +9,7 @@ from resolutionflow.sessions.services.completion import (
     completion_preview,
     session_complete,
 )
+from resolutionflow.sessions.services.pauses import session_pause, session_resume
 from resolutionflow.sessions.services.posting import note_post, status_check, status_post
 from resolutionflow.sessions.services.work import (
     session_create,
@@ -28,6 +29,8 @@ __all__ = [
     "note_post",
     "session_complete",
     "session_create",
+    "session_pause",
+    "session_resume",
     "session_update",
     "status_check",
     "status_post",

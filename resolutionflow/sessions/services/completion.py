@@ -18,7 +18,7 @@ from resolutionflow.accounts.models import Account
 from resolutionflow.sessions import rendering, selectors
 from resolutionflow.sessions.models import FlowSession, Outcome, SessionState
 from resolutionflow.sessions.services.posting import Delivery, WorkUnit, analysis_part, linked_ticket
-from resolutionflow.sessions.services.work import closing_summary
+from resolutionflow.sessions.services.work import closing_summary, pause_end
 
 _MAIL_AS_PSA = "as_psa"
 """A status rule that lets the PSA mail as its own rules say."""
@@ -124,7 +124,7 @@ def session_complete(account: Account, session_id: int, draft: CompletionDraft, 
     Raises: MissingError; AlreadyCompletedError, also when another request came first; ConflictError
         `no-ticket`; InvalidInputError.
     """
-    _complete_once(account, session_id, draft)
+    _complete_once(account, session_id, draft, actor)
     session = selectors.session_get(account, session_id)
     link_id = linked_ticket(session)
     summary = _summary(session, draft)
@@ -142,8 +142,11 @@ def session_complete(account: Account, session_id: int, draft: CompletionDraft, 
     return unit
 
 
-def _complete_once(account: Account, session_id: int, draft: CompletionDraft) -> None:
-    """Close the session, unless somebody else did. Of two at once one finds no open row, on any database."""
+def _complete_once(account: Account, session_id: int, draft: CompletionDraft, actor: Actor) -> None:
+    """Close the session and its pause, unless somebody else did.
+
+    Of two at once one finds no open row, on any database.
+    """
     now = timezone.now()
     changed = (
         FlowSession.objects.of(account)
@@ -153,12 +156,15 @@ def _complete_once(account: Account, session_id: int, draft: CompletionDraft) ->
             state=SessionState.COMPLETED,
             outcome=draft.outcome,
             completed_at=Greatest(F("started_at"), Value(now)),
+            completed_by=actor.user_id,
+            completed_by_name=actor.name,
             updated_at=now,
         )
     )
     if not changed:
         _check_open(selectors.session_get(account, session_id))
         raise MissingError("There is no such session.")
+    pause_end(session_id, now)
 
 
 def _check_open(session: FlowSession) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from psa import selectors as psa_selectors
@@ -13,7 +17,7 @@ from resolutionflow.accounts.models import Account
 from resolutionflow.flows import selectors as flow_selectors
 from resolutionflow.flows.models import Flow
 from resolutionflow.sessions import rendering, selectors
-from resolutionflow.sessions.models import TITLE_MAX_CHARS, FlowSession, SessionStep
+from resolutionflow.sessions.models import TITLE_MAX_CHARS, FlowSession, SessionPause, SessionStep
 
 STEPS_MAX_CHARS = 90_000
 """Characters all steps of a session may take on a ticket. With header and closing summary they fit into eight
@@ -69,6 +73,8 @@ def step_add(
 ) -> SessionStep:
     """Add a step behind the last one and return it. Steps added at the same moment get numbers of their own.
 
+    A step ends a pause: work goes on.
+
     Raises: MissingError; ConflictError `session-completed`; InvalidInputError (`body` is blank, or the
         documentation would not fit on a ticket).
     """
@@ -91,6 +97,7 @@ def step_add(
         author_id=actor.user_id,
         author_name=actor.name,
     )
+    pause_end(session.pk, step.created_at)
     _check_length(account, session_id)
     return step
 
@@ -159,6 +166,12 @@ def session_lock(account: Account, session_id: int, *, must_be_open: bool = Fals
             code="session-completed",
         )
     return session
+
+
+def pause_end(session_id: int, now: datetime) -> None:
+    """End the pause that runs, if one does. The session is locked by the caller."""
+    running = SessionPause.objects.filter(session_id=session_id, ended_at=None)
+    running.update(ended_at=Greatest(F("started_at"), Value(now)))
 
 
 def closing_summary(text: str) -> str:

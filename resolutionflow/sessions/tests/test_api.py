@@ -11,7 +11,7 @@ from psa.exceptions import ConnectFailedError, InvalidInputError, MissingError
 from psa.types import Actor, RecordType
 from resolutionflow.accounts.models import Account, User
 from resolutionflow.sessions import services
-from resolutionflow.sessions.models import FlowSession, Outcome, SessionStep
+from resolutionflow.sessions.models import FlowSession, Outcome, SessionPause, SessionStep
 from resolutionflow.sessions.tests.conftest import STEP_BODY, SUMMARY, Delivery, client_of
 
 URL = "/api/v1/sessions/"
@@ -306,5 +306,38 @@ def test_session_costs_the_same_for_many_steps(
 ) -> None:
     for _ in range(12):
         services.step_add(account, session.pk, actor=actor, body="x")
-    with django_assert_num_queries(2):  # session, steps
+    with django_assert_num_queries(3):  # session, steps, pauses
         assert len(api.get(_url(session)).json()["steps"]) == 13
+
+
+# pauses -----------------------------------------------------------------------------------------
+
+
+def test_pause_and_resume_show_on_the_session(api: APIClient, session: FlowSession) -> None:
+    paused = api.post(f"/api/v1/sessions/{session.pk}/pause/")
+    again = api.post(f"/api/v1/sessions/{session.pk}/pause/")
+    resumed = api.post(f"/api/v1/sessions/{session.pk}/resume/")
+
+    assert (paused.status_code, again.status_code, resumed.status_code) == (200, 200, 200)
+    assert paused.json()["paused_at"] == again.json()["paused_at"] is not None
+    assert resumed.json()["paused_at"] is None
+    (pause,) = resumed.json()["pauses"]
+    assert pause["paused_by"] == "Eva Engineer"
+    assert pause["end"] >= pause["start"]
+
+
+@pytest.mark.parametrize("call", ["pause", "resume"])
+def test_a_completed_session_does_not_rest(
+    api: APIClient, account: Account, actor: Actor, linked: FlowSession, call: str
+) -> None:
+    services.session_complete(account, linked.pk, services.CompletionDraft(Outcome.CANCELLED), actor=actor)
+
+    answer = api.post(f"/api/v1/sessions/{linked.pk}/{call}/")
+
+    assert (answer.status_code, answer.json()["type"]) == (409, "/problems/session-completed")
+
+
+@pytest.mark.parametrize("call", ["pause", "resume"])
+def test_outsiders_find_no_session_to_pause(outsider_api: APIClient, session: FlowSession, call: str) -> None:
+    assert outsider_api.post(f"/api/v1/sessions/{session.pk}/{call}/").status_code == 404
+    assert not SessionPause.objects.exists()
