@@ -73,7 +73,7 @@ def finish(rows: Iterable[Finished], now: datetime) -> None:
     written one by one.
     """
     with transaction.atomic():
-        ours = _held(list(rows))
+        ours = [replace(row, outcome=_storable(row.outcome)) for row in _held(list(rows))]
         if not ours:
             return
         deliveries = _deliveries(ours)
@@ -117,7 +117,7 @@ def _deliveries(rows: list[Finished]) -> dict[int, Delivery]:
 
 
 def _attempt(row: Finished) -> DeliveryAttempt:
-    claim, outcome = row.claim, _storable(row.outcome)
+    claim, outcome = row.claim, row.outcome
     # A success that a look could not read holds other people's notes.
     read = claim.look and outcome.http_status is not None and outcome.http_status < 300
     evidence = "" if read else outcome.vendor_text
@@ -138,8 +138,7 @@ def _write(row: Finished, delivery: Delivery, now: datetime) -> list[AuditEntry]
 
     The caller stores the delivery's fields that are WRITTEN.
     """
-    claim, outcome = row.claim, _storable(row.outcome)
-    row = replace(row, outcome=outcome)
+    claim, outcome = row.claim, row.outcome
     before = delivery.state
     if before == DeliveryState.DISCARDED and outcome.next is not Next.DELIVERED:
         # Its connection was deleted by force while it was sent: what did not arrive is not wanted any more.

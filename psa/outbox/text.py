@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import unicodedata
 from dataclasses import dataclass
@@ -41,9 +42,13 @@ def text_clean(raw: str) -> CleanText:
     return CleanText(text, len(unix) - len(kept))
 
 
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""The categories Cc and Cs of Unicode, but for line feed and tab."""
+
+
 def printable(raw: str) -> str:
     """Return the text without control characters and lone surrogates; line feeds and tabs stay."""
-    return "".join(char for char in raw if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs"))
+    return _UNPRINTABLE.sub("", raw)
 
 
 def text_hash(text: str) -> str:
