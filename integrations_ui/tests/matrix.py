@@ -121,6 +121,10 @@ CALLS = {
     f"{_API_SESSION}notes/": "POST engineer",
     f"{_API_SESSION}status/": "POST engineer",
     f"{_API_SESSION}complete/": "POST engineer",
+    f"{_API_SESSION}time/": "GET engineer, POST engineer",
+    f"{_API_SESSION}export/": "POST engineer",
+    f"{_API_SESSION}documents/": "GET engineer",
+    f"{_API_SESSION}documents/<str:document_id>/": "GET engineer",
 }
 """Calls of the REST API: nobody gets 401, the wrong role 403, both as problem details."""
 
@@ -146,6 +150,7 @@ BODIES: dict[str, object] = {
     f"{_API_SESSION}notes/": {"kind": "analysis"},
     f"{_API_SESSION}status/": {"status": "1"},
     f"{_API_SESSION}complete/": {"outcome": "cancelled"},
+    f"{_API_SESSION}time/": {"start": "2026-03-02T14:00Z", "end": "2026-03-02T14:30Z"},
 }
 """What is sent to a call that reads its body first; `connection` and `ticket_id` become the ids of ours."""
 

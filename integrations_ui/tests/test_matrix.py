@@ -114,6 +114,7 @@ class World:
             "board_id": self.board_id,
             "connection_id": self.connection.pk,
             "delivery_id": delivery.pk,
+            "document_id": "1",
             "id": self.engineer.pk,
             "number": self.number,
             "object_id": self.connection.pk,

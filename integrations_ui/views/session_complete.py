@@ -90,8 +90,10 @@ def complete(request: HttpRequest, scope: Scope, session_id: int) -> HttpRespons
     seen = f"{session.link_id}:{selectors.documentation_hash(session)}"
     try:
         if action == "complete" and request.POST.get("seen") == seen:
-            services.completion_check(scope.tenant, session_id, draft)
-            unit = services.session_complete(scope.tenant, session_id, draft, actor=scope.actor)
+            skipped = services.completion_check(scope.tenant, session_id, draft, actor=scope.actor)
+            unit = services.session_complete(
+                scope.tenant, session_id, draft, actor=scope.actor, skipped=skipped
+            )
             messages.success(request, _DONE)
             return redirect(f"{reverse('integrations_ui:session', args=[session_id])}#unit-{unit.pk}")
         preview = services.completion_preview(scope.tenant, session_id, draft, actor=scope.actor)

@@ -10,16 +10,25 @@ from django.db import transaction
 
 from psa.conf import psa_settings
 from psa.database import database_now
-from psa.exceptions import InvalidInputError
+from psa.exceptions import InvalidInputError, UnsupportedOperationError
 from psa.models import Connection, Delivery, MemberMapping, TicketLink, WorkUnit
 from psa.models.delivery import API_MEMBER, OPEN_STATES, DeliveryKind, HeldBy
 from psa.outbox import statements
 from psa.outbox.kick import lane_kick
 from psa.outbox.text import marker_new, text_clean, text_hash, text_split
 from psa.providers.base import Provider
-from psa.types import Actor, Capability, NoteKind, NotePart, RecordType, StatusPart
+from psa.types import (
+    Actor,
+    Capability,
+    DocumentPart,
+    NoteKind,
+    NotePart,
+    RecordType,
+    StatusPart,
+    TimePart,
+)
 
-Part = NotePart | StatusPart
+Part = NotePart | StatusPart | TimePart | DocumentPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +60,12 @@ def plan(provider: type[Provider], record_type: RecordType, parts: Sequence[Part
         if isinstance(part, NotePart):
             provider.require(Capability.NOTES)
             drafts.extend(_plan_note(provider, part))
-        else:
+        elif isinstance(part, StatusPart):
             provider.require(Capability.STATUS)
             drafts.append(_plan_status(part))
+        else:
+            wanted = Capability.TIME_ENTRIES if isinstance(part, TimePart) else Capability.DOCUMENTS
+            raise UnsupportedOperationError(provider.label, wanted.value)
     return drafts
 
 

@@ -56,6 +56,13 @@ from psa.selectors.rule import (
     status_rules,
     status_warnings,
 )
+from psa.selectors.ticket import (
+    document_open,
+    document_posted,
+    documents,
+    time_choices,
+    time_entries,
+)
 
 __all__ = [
     "NOT_MAPPED",
@@ -77,6 +84,9 @@ __all__ = [
     "deliveries_to_hand_over",
     "delivery_get",
     "delivery_held_by",
+    "document_open",
+    "document_posted",
+    "documents",
     "member_mappings",
     "member_plan",
     "member_review",
@@ -101,4 +111,6 @@ __all__ = [
     "tickets_search",
     "unit_get",
     "unit_origin_deliveries",
+    "time_choices",
+    "time_entries",
 ]

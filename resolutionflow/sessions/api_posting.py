@@ -14,13 +14,10 @@ from psa.api.serializers import DeliverySerializer, UnitSerializer
 from psa.types import NoteKind
 from resolutionflow.sessions import services
 from resolutionflow.sessions.api import SessionView
+from resolutionflow.sessions.api_time import time_wish
 from resolutionflow.sessions.models import Outcome
-from resolutionflow.sessions.serializers import (
-    CompletionPreviewSerializer,
-    CompletionSerializer,
-    NoteSerializer,
-    StatusChangeSerializer,
-)
+from resolutionflow.sessions.serializers import NoteSerializer, StatusChangeSerializer
+from resolutionflow.sessions.serializers_posting import CompletionPreviewSerializer, CompletionSerializer
 
 
 class SessionNotes(SessionView):
@@ -121,6 +118,8 @@ class SessionComplete(SessionView):
             resolution=body["resolution"],
             status=body["status"],
             notify=body["notify"],
+            time=time_wish(body["time"]) if body["time"] is not None else None,
+            attach_export=body["attach_export"],
         )
         try:
             if body["dry_run"]:
@@ -129,9 +128,9 @@ class SessionComplete(SessionView):
             unit, _ = idempotency.once(
                 request,
                 scope,
-                prepare=lambda: services.completion_check(scope.tenant, session_id, draft),
-                commit=lambda _: services.session_complete(
-                    scope.tenant, session_id, draft, actor=scope.actor
+                prepare=lambda: services.completion_check(scope.tenant, session_id, draft, actor=scope.actor),
+                commit=lambda skipped: services.session_complete(
+                    scope.tenant, session_id, draft, actor=scope.actor, skipped=skipped
                 ),
             )
         except services.AlreadyCompletedError as exc:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from resolutionflow.sessions import api, api_posting
+from resolutionflow.sessions import api, api_documents, api_posting, api_time
 
 urlpatterns = [
     path("sessions/", api.SessionList.as_view(), name="session-list"),
@@ -20,6 +20,18 @@ urlpatterns = [
     ),
     path("sessions/<int:session_id>/notes/", api_posting.SessionNotes.as_view(), name="session-notes"),
     path("sessions/<int:session_id>/status/", api_posting.SessionStatus.as_view(), name="session-status"),
+    path("sessions/<int:session_id>/time/", api_time.SessionTime.as_view(), name="session-time"),
+    path("sessions/<int:session_id>/export/", api_documents.SessionExport.as_view(), name="session-export"),
+    path(
+        "sessions/<int:session_id>/documents/",
+        api_documents.SessionDocuments.as_view(),
+        name="session-documents",
+    ),
+    path(
+        "sessions/<int:session_id>/documents/<str:document_id>/",
+        api_documents.SessionDocument.as_view(),
+        name="session-document",
+    ),
     path(
         "sessions/<int:session_id>/complete/", api_posting.SessionComplete.as_view(), name="session-complete"
     ),

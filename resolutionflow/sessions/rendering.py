@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 INDENT = "   "
 """Stands before what belongs to a step. Spaces, because a note pane shows tabs as it likes."""
 TAB = "    "
+TIME_NOTES_MAX_CHARS = 8_000
+"""Steps beside a time entry; the whole documentation is in the internal note."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """Not strftime's %b: that one follows the locale of the process."""
@@ -86,6 +88,27 @@ def resolution(session: SessionText) -> str:
     It never looks at the steps: what stands there was written for colleagues.
     """
     return plain_text(session.summary)
+
+
+def time_notes(session: SessionText, numbers: Sequence[int], engineer: str, zone: tzinfo) -> str:
+    """Return what stands beside an engineer's time for staff: what it was about, and that engineer's steps.
+
+    Shape: numbers are those of the steps, from 1; they keep them. Steps that do not fit are counted.
+    """
+    head = [f"Troubleshooting session: {one_line(session.title)}", f"Engineer: {one_line(engineer)}"]
+    head.append(f"Session: {span(session.started_at, session.ended_at, zone)}")
+    sections, room = ["\n".join(head)], TIME_NOTES_MAX_CHARS
+    left = list(numbers)
+    while left:
+        text = _step(left[0], session.steps[left[0] - 1], with_author=False)
+        if (room := room - len(text) - 2) < 0:
+            break
+        sections.append(text)
+        left.pop(0)
+    if left:
+        more = "1 more step is" if len(left) == 1 else f"{len(left)} more steps are"
+        sections.append(f"{more} in the internal note of this session.")
+    return "\n\n".join(sections)
 
 
 def documentation_hash(steps: Sequence[StepText]) -> str:

@@ -15,6 +15,9 @@ from resolutionflow.sessions import rendering, worktime
 from resolutionflow.sessions.models import FlowSession, SessionStep
 from resolutionflow.sessions.worktime import Event, Worker, WorkSpan
 
+STEP_TEXT_MIN_CHARS = 6
+"""A shorter text of a step, such as "Done.", says nothing that a customer must not read."""
+
 
 def sessions(account: Account) -> QuerySet[FlowSession]:
     """Return the account's sessions, newest first, with flow and ticket read along."""
@@ -81,6 +84,28 @@ def work_spans(
         [Event(step.created_at, Worker(step.author_id, step.author_name)) for step in session.steps.all()],
         [(pause.started_at, pause.ended_at or now) for pause in session.pauses.all()],
         completion,
+    )
+
+
+def invoice_sentence(session: FlowSession) -> str:
+    """Return the sentence that prints on an invoice unless somebody writes another one, or "" .
+
+    Only what the customer wrote or knows is safe: a title that is the ticket's own summary and holds no step.
+    """
+    title = rendering.one_line(session.title)
+    if session.link is None or title.casefold() != rendering.one_line(session.link.summary).casefold():
+        return ""
+    sentence = f"Worked on: {title}"
+    return "" if has_step_text(session, title) else sentence
+
+
+def has_step_text(session: FlowSession, sentence: str) -> bool:
+    """Return whether a sentence repeats what a step did or showed."""
+    said = rendering.one_line(sentence).casefold()
+    return any(
+        len(text) >= STEP_TEXT_MIN_CHARS and text in said
+        for step in session.steps.all()
+        for text in (rendering.one_line(part).casefold() for part in (step.body, step.result))
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from psa.api.schema import EnumField, shaped
-from psa.api.serializers import AuthorSerializer, StrictSerializer, TextField
+from psa.api.serializers import StrictSerializer, TextField
 from psa.types import NoteKind, RecordType
 from resolutionflow.sessions.models import TITLE_MAX_CHARS, FlowSession, Outcome, SessionState, SessionStep
 
@@ -129,56 +129,6 @@ class DocumentationSerializer(serializers.Serializer[Any]):
     )
 
 
-class PartPreviewSerializer(serializers.Serializer[Any]):
-    """One delivery a completion would queue."""
-
-    kind = serializers.CharField()
-    part = serializers.IntegerField()
-    parts = serializers.IntegerField()
-    text = serializers.CharField(help_text="As it would stand on the ticket; the name of a status.")
-    visible_to = serializers.ChoiceField(["staff", "customer"])
-    mails = serializers.ListField(child=serializers.CharField(), help_text="Who is mailed, in words.")
-    author = serializers.SerializerMethodField()
-    status = serializers.SerializerMethodField(help_text="Resulting status; null for notes.")
-    notes = serializers.ListField(child=serializers.CharField(), help_text="What one should know.")
-
-    @shaped(AuthorSerializer)
-    def get_author(self, part: Any) -> dict[str, str]:
-        """Return who the ticket would show."""
-        return {"name": part.author, "kind": part.author_kind}
-
-    def get_status(self, part: Any) -> str | None:
-        """Return the status, or None."""
-        return part.status or None
-
-
-class LeftOutSerializer(serializers.Serializer[Any]):
-    """A part that is not posted, and why."""
-
-    kind = serializers.CharField()
-    reason = serializers.CharField()
-
-
-class CompletionPreviewSerializer(serializers.Serializer[Any]):
-    """What a completion would do. Nothing was stored."""
-
-    dry_run = serializers.SerializerMethodField()
-    outcome = EnumField(Outcome)
-    status = serializers.SerializerMethodField(
-        help_text="Resulting status; null when the ticket keeps its own."
-    )
-    deliveries = PartPreviewSerializer(many=True, source="parts")
-    left_out = LeftOutSerializer(many=True)
-
-    def get_dry_run(self, preview: Any) -> bool:
-        """Return true, so that nobody takes this for a unit."""
-        return True
-
-    def get_status(self, preview: Any) -> str | None:
-        """Return the status, or None."""
-        return preview.status or None
-
-
 # bodies -----------------------------------------------------------------------------------------
 
 
@@ -241,44 +191,3 @@ class StatusChangeSerializer(StrictSerializer):
 
     status = PsaIdField(max_length=100, help_text="Id or exact name of a status of the ticket's board.")
     notify = serializers.BooleanField(default=False, help_text="Lets the PSA mail as its own rules say.")
-
-
-class CompletionSerializer(StrictSerializer):
-    """How a session ends. So far `time`, `attach_export` and `create_article` are 422 `unsupported`."""
-
-    UNSUPPORTED = {
-        "time": "Time entries are not built yet: leave `time` out.",
-        "attach_export": "Attached exports are not built yet: leave `attach_export` out.",
-        "create_article": "Knowledge-base articles are not built yet: leave `create_article` out.",
-    }
-
-    outcome = EnumField(Outcome)
-    resolution = TextField(
-        allow_blank=True,
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="Becomes the closing summary; left out, the session's own stays. Needed when resolved.",
-    )
-    status = PsaIdField(
-        required=False,
-        allow_null=True,
-        default=None,
-        max_length=100,
-        help_text="Id or exact name; left out, the board's status rule for the outcome decides.",
-    )
-    notify = serializers.BooleanField(
-        required=False,
-        allow_null=True,
-        default=None,
-        help_text="For resolution note and status. Left out: nobody is mailed, unless a status rule says so.",
-    )
-    dry_run = serializers.BooleanField(default=False, help_text="Answers what would be done, stores nothing.")
-    time = serializers.JSONField(required=False, allow_null=True, default=None)
-    attach_export = serializers.JSONField(required=False, allow_null=True, default=None)
-    create_article = serializers.JSONField(required=False, allow_null=True, default=None)
-
-    @classmethod
-    def unsupported(cls, body: dict[str, Any]) -> dict[str, list[str]]:
-        """Return a sentence for each part that was asked for and is not built yet."""
-        return {name: [text] for name, text in cls.UNSUPPORTED.items() if body[name] not in (None, False)}

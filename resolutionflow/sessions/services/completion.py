@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from django.db import transaction
 from django.db.models import F, Value
@@ -13,12 +14,16 @@ from django.utils import timezone
 from psa import selectors as psa_selectors
 from psa import services as psa_services
 from psa.exceptions import ConflictError, InvalidInputError, MissingError, PsaError
-from psa.types import Actor, NoteKind, NotePart, PartPreview, StatusPart
+from psa.types import Actor, DocumentPart, NoteKind, NotePart, PartPreview, StatusPart, TimePart
 from resolutionflow.accounts.models import Account
 from resolutionflow.sessions import rendering, selectors
 from resolutionflow.sessions.models import FlowSession, Outcome, SessionState
-from resolutionflow.sessions.services.posting import Delivery, WorkUnit, analysis_part, linked_ticket
+from resolutionflow.sessions.services.exports import export_plan
+from resolutionflow.sessions.services.posting import Delivery, LeftOut, WorkUnit, analysis_part, linked_ticket
+from resolutionflow.sessions.services.time_entries import Skipped, TimeWish, time_judge, time_plan, within
 from resolutionflow.sessions.services.work import closing_summary, pause_end
+
+Part: TypeAlias = NotePart | StatusPart | TimePart | DocumentPart
 
 _MAIL_AS_PSA = "as_psa"
 """A status rule that lets the PSA mail as its own rules say."""
@@ -45,14 +50,10 @@ class CompletionDraft:
     """Id or exact name on the ticket's board; None takes the board's status rule for the outcome."""
     notify: bool | None = None
     """For the resolution note and the status; None mails nobody, except where a status rule says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A part a completion does not post, and why."""
-
-    kind: str
-    reason: str
+    time: TimeWish | None = None
+    """Time of whoever completes; None enters no time, not even that of colleagues."""
+    attach_export: bool = False
+    """True attaches the session's documentation as files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +74,28 @@ class CompletionPreview:
 class _Plan:
     """The parts of a completion, in the order they are delivered."""
 
-    parts: Sequence[NotePart | StatusPart]
+    parts: Sequence[Part]
     left_out: Sequence[LeftOut]
     posted: Delivery | None
     """Where the documentation is already, if it is."""
 
 
-def completion_check(account: Account, session_id: int, draft: CompletionDraft) -> FlowSession:
-    """Find everything that forbids a completion before anything is written; may ask the PSA for its statuses.
+def completion_check(account: Account, session_id: int, draft: CompletionDraft, *, actor: Actor) -> Skipped:
+    """Find everything that forbids a completion before anything is written; may ask the PSA.
 
+    Returns whose time is to be skipped, for `session_complete`.
     Raises: MissingError; AlreadyCompletedError; ConflictError `no-ticket`; InvalidInputError (`resolution` is
-        missing for a solved problem, `unknown-status`).
+        missing for a solved problem, `unknown-status`, `time.…` as `time_plan` and `time_judge` say it).
     """
+    session = _checked(account, session_id, draft)
+    if draft.time is None:
+        return {}
+    with within("time"):
+        plan = time_plan(session, draft.time, actor, completing=True)
+        return time_judge(account, linked_ticket(session), plan, draft.time, actor)
+
+
+def _checked(account: Account, session_id: int, draft: CompletionDraft) -> FlowSession:
     session = selectors.session_get(account, session_id)
     _check_open(session)
     link_id = linked_ticket(session)
@@ -99,13 +110,17 @@ def completion_preview(
 ) -> CompletionPreview:
     """Return every text a completion would post, who sees it and who is mailed. Stores nothing.
 
+    What the PSA has against a time entry stands in the `objections` of its part, and is no error here.
+
     Raises: as `completion_check`, and InvalidInputError for texts that cannot be posted.
     """
-    session = completion_check(account, session_id, draft)
+    session = _checked(account, session_id, draft)
     session.resolution = _summary(session, draft)
+    session.state = SessionState.COMPLETED
     session.outcome = draft.outcome
     session.completed_at = max(timezone.now(), session.started_at)
-    plan = _plan(account, session, draft, actor)
+    session.completed_by_id, session.completed_by_name = actor.user_id, actor.name
+    plan = _plan(account, session, draft, actor, {})
     parts: Sequence[PartPreview] = ()
     if plan.parts:
         parts = psa_services.unit_preview(account, linked_ticket(session), plan.parts, actor=actor)
@@ -116,10 +131,18 @@ def completion_preview(
 
 
 @transaction.atomic
-def session_complete(account: Account, session_id: int, draft: CompletionDraft, *, actor: Actor) -> WorkUnit:
-    """Complete a session, queue what it posts, and return the unit: analysis, resolution, status.
+def session_complete(
+    account: Account,
+    session_id: int,
+    draft: CompletionDraft,
+    *,
+    actor: Actor,
+    skipped: Skipped | None = None,
+) -> WorkUnit:
+    """Complete a session, queue what it posts, and return the unit: notes, time, status, files.
 
-    Call `completion_check` before, outside the transaction: this part never talks to the PSA.
+    Call `completion_check` before, outside the transaction, and hand on what it returns as skipped: this part
+    never talks to the PSA.
 
     Raises: MissingError; AlreadyCompletedError, also when another request came first; ConflictError
         `no-ticket`; InvalidInputError.
@@ -131,7 +154,7 @@ def session_complete(account: Account, session_id: int, draft: CompletionDraft, 
     if summary != session.resolution:
         session.resolution = summary
         session.save(update_fields=["resolution", "updated_at"])
-    plan = _plan(account, session, draft, actor)
+    plan = _plan(account, session, draft, actor, skipped or {})
     if plan.parts or plan.posted is None:
         unit = psa_services.unit_enqueue(account, link_id, plan.parts, actor=actor, origin=session.origin)
     else:
@@ -184,9 +207,11 @@ def _summary(session: FlowSession, draft: CompletionDraft) -> str:
     return summary
 
 
-def _plan(account: Account, session: FlowSession, draft: CompletionDraft, actor: Actor) -> _Plan:
+def _plan(
+    account: Account, session: FlowSession, draft: CompletionDraft, actor: Actor, skipped: Skipped
+) -> _Plan:
     link_id = linked_ticket(session)
-    parts: list[NotePart | StatusPart] = []
+    parts: list[Part] = []
     left_out: list[LeftOut] = []
     posted = psa_selectors.note_posted(
         account, link_id, session.origin, selectors.documentation_hash(session)
@@ -198,8 +223,17 @@ def _plan(account: Account, session: FlowSession, draft: CompletionDraft, actor:
     if draft.outcome is Outcome.RESOLVED:
         text = rendering.resolution(selectors.session_text(session))
         parts.append(NotePart(kind=NoteKind.RESOLUTION, text=text, notify=bool(draft.notify)))
+    if draft.time is not None:
+        with within("time"):
+            time = time_plan(session, draft.time, actor, completing=True).without(skipped)
+        parts += time.parts
+        left_out += time.left_out
     if (status := _status_part(account, link_id, draft)) is not None:
         parts.append(status)
+    if draft.attach_export:
+        export = export_plan(account, session, actor)
+        parts += export.parts
+        left_out += export.left_out
     return _Plan(parts, left_out, posted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from django.db import transaction
@@ -19,6 +20,15 @@ Delivery: TypeAlias = Any
 """`psa.Delivery`: a host names the models of psa as strings only."""
 WorkUnit: TypeAlias = Any
 """`psa.WorkUnit`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A part that is not posted, and why."""
+
+    kind: str
+    reason: str
+
 
 _NO_TEXT = {
     NoteKind.RESOLUTION: "The session has no closing summary yet. Write one, or give the text of the note.",
