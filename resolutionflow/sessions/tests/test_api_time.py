@@ -29,7 +29,7 @@ def _url(session: FlowSession, rest: str) -> str:
 
 @pytest.fixture
 def psa_time(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A PSA that knows about time. `objections` is what stands against an entry; `asked` is what was asked."""
+    """A PSA that knows about time: `objections` stand against each entry, `asked` is what was asked."""
     told: dict[str, Any] = {"objections": (), "asked": []}
 
     def unit_preview(account: Any, link_id: int, parts: Any, *, actor: Any) -> list[PartPreview]:
