@@ -78,6 +78,10 @@ PAGES = {
     f"{_SESSION}note/": "GET engineer, POST engineer",
     f"{_SESSION}complete/": "GET engineer, POST engineer",
     f"{_SESSION}complete/statuses/": "GET engineer",
+    f"{_SESSION}pause/": "POST engineer",
+    f"{_SESSION}resume/": "POST engineer",
+    f"{_SESSION}files/": "GET engineer",
+    f"{_SESSION}files/<str:document_id>/": "GET engineer",
     f"{_SESSION}deliveries/": "GET engineer",
     "integrations/tickets/<int:connection_id>/<int:number>/": "GET engineer, POST engineer",
 }

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations_ui.views import session_complete, session_link, session_post, sessions
+from integrations_ui.views import session_complete, session_link, session_post, session_work, sessions
 
 urlpatterns = [
     path("", sessions.session_list, name="sessions"),
@@ -17,6 +17,10 @@ urlpatterns = [
         session_link.ticket_confirm,
         name="session-ticket-confirm",
     ),
+    path("<int:session_id>/pause/", session_work.pause, name="session-pause"),
+    path("<int:session_id>/resume/", session_work.resume, name="session-resume"),
+    path("<int:session_id>/files/", session_work.files, name="session-files"),
+    path("<int:session_id>/files/<str:document_id>/", session_work.file_download, name="session-file"),
     path("<int:session_id>/note/", session_post.note, name="session-note"),
     path("<int:session_id>/complete/", session_complete.complete, name="session-complete"),
     path("<int:session_id>/complete/statuses/", session_complete.status_field, name="session-statuses"),
