@@ -82,6 +82,7 @@ PAGES = {
     f"{_SESSION}resume/": "POST engineer",
     f"{_SESSION}files/": "GET engineer",
     f"{_SESSION}files/<str:document_id>/": "GET engineer",
+    f"{_SESSION}complete/time/": "GET engineer",
     f"{_SESSION}deliveries/": "GET engineer",
     "integrations/tickets/<int:connection_id>/<int:number>/": "GET engineer, POST engineer",
 }

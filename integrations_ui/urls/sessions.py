@@ -24,5 +24,6 @@ urlpatterns = [
     path("<int:session_id>/note/", session_post.note, name="session-note"),
     path("<int:session_id>/complete/", session_complete.complete, name="session-complete"),
     path("<int:session_id>/complete/statuses/", session_complete.status_field, name="session-statuses"),
+    path("<int:session_id>/complete/time/", session_complete.time_now, name="session-time-now"),
     path("<int:session_id>/deliveries/", sessions.session_deliveries, name="session-deliveries"),
 ]

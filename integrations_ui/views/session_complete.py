@@ -20,16 +20,35 @@ from integrations_ui.sessions.forms import CompleteForm, errors_add
 from integrations_ui.sessions.fragments import has_fragment
 from integrations_ui.sessions.rows import session_board
 from integrations_ui.sessions.tickets import away_text
+from integrations_ui.sessions.time_form import NAMES, TimeForm, answers, hidden, local, offers, time_initial
 from integrations_ui.views.sessions import UNPROCESSABLE, board_context, session_crumbs
 from integrations_ui.wording import KINDS
 from psa import selectors as psa_selectors
-from psa.exceptions import MissingError, PsaError, ServiceError, UnsupportedOperationError
+from psa.exceptions import (
+    InvalidInputError,
+    MissingError,
+    PsaError,
+    ServiceError,
+    UnsupportedOperationError,
+)
 from psa.types import Scope, Status
-from resolutionflow.sessions import selectors, services
+from resolutionflow.sessions import selectors, services, ticket_time
 from resolutionflow.sessions.models import FlowSession, Outcome
 
 CONFLICT = 409
 _NOTIFY = {"": None, "no": False, "yes": True}
+OBJECTIONS = frozenset(
+    (
+        "time-overlap",
+        "status-takes-no-time",
+        "period-closed",
+        "sheet-closed",
+        "notes-required",
+        "time-disabled",
+        "agreement-closed",
+    )
+)
+"""Codes of what the PSA has against time: they are answered in the preview."""
 _DONE = "Completed. What it posts is on its way to the ticket."
 
 
@@ -65,7 +84,7 @@ class Choices:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@keeps_typed(lambda session_id: ("outcome", "resolution", "status", "notify"))
+@keeps_typed(lambda session_id: ("outcome", "resolution", "status", "notify", *NAMES))
 @member_page
 def complete(request: HttpRequest, scope: Scope, session_id: int) -> HttpResponse:
     """Ask how it ended (GET, POST `change` or `statuses`), preview it (`preview`), do it (`complete`)."""
@@ -79,32 +98,44 @@ def complete(request: HttpRequest, scope: Scope, session_id: int) -> HttpRespons
             return redirect("integrations_ui:session-ticket", session_id)
         start = {"outcome": "", "resolution": session.resolution, "status": "", "notify": ""}
         kept = kept_take(request)
-        return _page(request, scope, session, CompleteForm(initial=start | kept), typed=bool(kept))
+        form = CompleteForm(initial=start | kept)
+        return _page(request, scope, session, form, _time_form(scope, session, kept), typed=bool(kept))
     if action in ("change", "statuses"):
-        form = CompleteForm(initial=_typed(request))
-        return _page(request, scope, session, form, ask=action == "statuses", typed=True)
-    form = CompleteForm(request.POST)
-    if not form.is_valid():
-        return _page(request, scope, session, form)
-    draft = _draft(form)
+        form, time_form = (
+            CompleteForm(initial=_typed(request)),
+            _time_form(scope, session, request.POST.dict()),
+        )
+        return _page(request, scope, session, form, time_form, ask=action == "statuses", typed=True)
+    form, time_form = CompleteForm(request.POST), _time_form(scope, session, request.POST, bound=True)
+    if not (form.is_valid() & time_form.is_valid()):
+        return _page(request, scope, session, form, time_form)
+    draft = _draft(form, time_form)
+    unanswered = ""
     seen = f"{session.link_id}:{selectors.documentation_hash(session)}"
     try:
         if action == "complete" and request.POST.get("seen") == seen:
-            skipped = services.completion_check(scope.tenant, session_id, draft, actor=scope.actor)
-            unit = services.session_complete(
-                scope.tenant, session_id, draft, actor=scope.actor, skipped=skipped
-            )
-            messages.success(request, _DONE)
-            return redirect(f"{reverse('integrations_ui:session', args=[session_id])}#unit-{unit.pk}")
+            try:
+                skipped = services.completion_check(scope.tenant, session_id, draft, actor=scope.actor)
+            except InvalidInputError as exc:
+                if exc.code not in OBJECTIONS:
+                    raise
+                unanswered = exc.message
+            else:
+                unit = services.session_complete(
+                    scope.tenant, session_id, draft, actor=scope.actor, skipped=skipped
+                )
+                messages.success(request, _DONE)
+                return redirect(f"{reverse('integrations_ui:session', args=[session_id])}#unit-{unit.pk}")
         preview = services.completion_preview(scope.tenant, session_id, draft, actor=scope.actor)
     except services.AlreadyCompletedError:
         return _completed_already(request, scope, selectors.session_get(scope.tenant, session_id))
     except (ServiceError, UnsupportedOperationError) as exc:
-        if isinstance(exc, ServiceError):
-            errors_add(form, exc)
-        else:
+        if not isinstance(exc, ServiceError):
             form.add_error(None, str(exc))
-        return _page(request, scope, session, form)
+        elif not (isinstance(exc, InvalidInputError) and time_form.refused(exc)):
+            errors_add(form, exc)
+        return _page(request, scope, session, form, time_form)
+    objections = [found for part in preview.parts for found in part.objections]
     context = {
         "session": session,
         "form": form,
@@ -114,10 +145,30 @@ def complete(request: HttpRequest, scope: Scope, session_id: int) -> HttpRespons
         ],
         "outcome": Outcome(preview.outcome).label,
         "seen": seen,
-        "changed": action == "complete",
+        "changed": action == "complete" and not unanswered,
+        "unanswered": unanswered,
+        "carried": hidden(time_form),
+        "answers": answers(objections),
+        "answer": request.POST.get("answer", ""),
         "crumbs": session_crumbs(session, "Complete"),
     }
     return render(request, "integrations_ui/sessions/complete_preview.html", context)
+
+
+@require_safe
+@has_fragment
+@member_page
+def time_now(request: HttpRequest, scope: Scope, session_id: int) -> HttpResponse:
+    """Answer what only the PSA knows of time: what is there, what can be chosen."""
+    session = selectors.session_get(scope.tenant, session_id)
+    if not offers(session).time:
+        return HttpResponse(status=204)
+    found = ticket_time.session_time(scope.tenant, session_id, actor=scope.actor)
+    time_form = TimeForm(
+        None, zone=selectors.actor_zone(scope.actor), suggested=found, initial=request.GET.dict()
+    )
+    context = {"session": session, "suggested": found, "time_form": time_form}
+    return render(request, "integrations_ui/sessions/_time_now.html", context)
 
 
 @require_safe
@@ -140,6 +191,7 @@ def _page(
     scope: Scope,
     session: FlowSession,
     form: CompleteForm,
+    time_form: TimeForm,
     *,
     ask: bool = False,
     typed: bool = False,
@@ -151,9 +203,15 @@ def _page(
         "form": form,
         "choices": _choices(scope, session, outcome, chosen, ask=ask),
         "typed": typed,
+        "offers": offers(session),
+        "time_form": time_form,
+        "time_url": reverse("integrations_ui:session-time-now", args=[session.pk]),
+        "suggested": time_form.suggested,
         "crumbs": session_crumbs(session, "Complete"),
     }
-    status = UNPROCESSABLE if form.errors else 200
+    if ask and offers(session).time:
+        context["suggested"] = ticket_time.session_time(scope.tenant, session.pk, actor=scope.actor)
+    status = UNPROCESSABLE if form.errors or time_form.errors else 200
     return render(request, "integrations_ui/sessions/complete.html", context, status=status)
 
 
@@ -187,13 +245,28 @@ def _typed(request: HttpRequest) -> dict[str, str]:
     }
 
 
-def _draft(form: CompleteForm) -> services.CompletionDraft:
+def _time_form(scope: Scope, session: FlowSession, values: Any, *, bound: bool = False) -> TimeForm:
+    """Return the time form: bound, as typed, or with what the session tells."""
+    zone = selectors.actor_zone(scope.actor)
+    if session.link is None:
+        return TimeForm(values if bound else None, zone=zone, suggested=None)
+    found = ticket_time.session_time(scope.tenant, session.pk, actor=scope.actor, ask=False)
+    if bound:
+        return TimeForm(values, zone=zone, suggested=found)
+    times = {"start": local(found.mine.started_at, zone), "end": local(found.mine.ended_at, zone)}
+    start = {} if values else time_initial(found)
+    return TimeForm(None, zone=zone, suggested=found, initial=times | start | dict(values))
+
+
+def _draft(form: CompleteForm, time_form: TimeForm) -> services.CompletionDraft:
     values = form.cleaned_data
     return services.CompletionDraft(
         outcome=Outcome(values["outcome"]),
         resolution=values["resolution"],
         status=values["status"] or None,
         notify=_NOTIFY[values["notify"]],
+        time=time_form.wish(),
+        attach_export=time_form.cleaned_data["attach_export"],
     )
 
 

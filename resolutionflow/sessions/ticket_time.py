@@ -39,6 +39,11 @@ class SessionTime:
     problem: str | None = None
     """Why the PSA could not tell."""
 
+    @property
+    def asked(self) -> bool:
+        """True once the PSA was asked."""
+        return self.choices is not None or self.problem is not None
+
 
 def session_time(account: Account, session_id: int, *, actor: Actor, ask: bool = True) -> SessionTime:
     """Return who worked when, what can be chosen, and what the asker has on the ticket already.
