@@ -155,6 +155,15 @@ class InvalidStatusError(RejectedError):
         super().__init__(message, **facts)  # type: ignore[arg-type]
 
 
+class TimeRefusedError(RejectedError):
+    """The PSA refused a time entry for a reason that can be named."""
+
+    def __init__(self, message: str, *, objection: str, **facts: object) -> None:
+        self.objection = objection
+        """Code of a `types.TimeObjection`."""
+        super().__init__(message, **facts)  # type: ignore[arg-type]
+
+
 class StatusUnchangedError(RejectedError):
     """The PSA took a change of status and answered with the old one: often the role may not close tickets."""
 

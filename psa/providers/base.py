@@ -301,8 +301,8 @@ class Provider(ABC):
         """Write one time entry and return it as the PSA stored it. Nobody is mailed.
 
         Shape: as `TimeDraft`; the customer reads `notes` at most on the invoice, never on the ticket.
-        Raises: RejectedError with `code` of a `TimeObjection` where it is known; else as `note_add`. After
-            OutcomeUnknownError look it up with `time_entry_find`.
+        Raises: TimeRefusedError (`objection` is the code of a `TimeObjection`) where the reason is known;
+            else as `note_add`. After OutcomeUnknownError look it up with `time_entry_find`.
         """
         raise UnsupportedOperationError(self.label, "time_entry_add")
 

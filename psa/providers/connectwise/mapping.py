@@ -6,12 +6,15 @@ missing; a record without an id raises ValueError.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from psa.types import (
+    BillableOption,
     Board,
     Company,
     Configuration,
@@ -24,6 +27,8 @@ from psa.types import (
     Ref,
     Status,
     Ticket,
+    TimeDraft,
+    TimeEntry,
 )
 
 SECTION_FLAGS: Mapping[NoteKind, str] = {
@@ -32,6 +37,21 @@ SECTION_FLAGS: Mapping[NoteKind, str] = {
     NoteKind.DISCUSSION: "detailDescriptionFlag",
 }
 """The flag that puts a note into its section. Who reads it follows from the section alone."""
+
+CHARGE_TYPES: Mapping[RecordType, str] = {
+    RecordType.SERVICE: "ServiceTicket",
+    RecordType.PROJECT: "ProjectTicket",
+}
+"""What time on a ticket is charged to; a project issue takes ProjectTicket, too."""
+
+BILLABLE: Mapping[BillableOption, str] = {
+    BillableOption.BILLABLE: "Billable",
+    BillableOption.DO_NOT_BILL: "DoNotBill",
+    BillableOption.NO_CHARGE: "NoCharge",
+}
+
+TIME_DOORS = ("addToDetailDescriptionFlag", "addToResolutionFlag")
+"""Flags that show a time entry's notes to the customer."""
 
 _ID = re.compile(r"-?[0-9]{1,18}")
 _PROJECT_TYPES = frozenset({"ProjectTicket", "ProjectIssue"})
@@ -227,6 +247,63 @@ def configuration(raw: Raw) -> Configuration:
         company=_ref(raw, "company"),
         raw=raw,
     )
+
+
+def hours(value: Any) -> Decimal:
+    """Return decimal hours, 0 for anything that is no number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return Decimal(0)
+    return Decimal(str(value))
+
+
+def time_entry(raw: Raw, ticket_id: str) -> TimeEntry:
+    """Return a time entry; ticket_id is used where the record does not tell what it is charged to."""
+    charged = raw.get("chargeToId")
+    billable = {text: option for option, text in BILLABLE.items()}
+    return TimeEntry(
+        id=record_id(raw),
+        ticket_id=str(charged) if isinstance(charged, int) else ticket_id,
+        member=_ref(raw, "member") or Ref("", ""),
+        started_at=utc(raw.get("timeStart")),
+        ended_at=utc(raw.get("timeEnd")),
+        actual_hours=hours(raw.get("actualHours")),
+        billed_hours=hours(raw["hoursBilled"]) if raw.get("hoursBilled") is not None else None,
+        notes=_text(raw, "notes").replace("\r\n", "\n"),
+        internal_notes=_text(raw, "internalNotes").replace("\r\n", "\n"),
+        customer_visible=any(raw.get(flag) is True for flag in TIME_DOORS),
+        billable=billable.get(_text(raw, "billableOption")),
+        raw=raw,
+    )
+
+
+def time_body(
+    ticket_id: int, record_type: RecordType, draft: TimeDraft, ids: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the body of a new time entry. Shape: ids has `member` and what was chosen.
+
+    The doors are always named and always shut: what a missing flag means depends on the ticket's board.
+
+    Source: docs/connectwise/quick-reference.md#time-entries
+    """
+    body: dict[str, Any] = {
+        "chargeToId": ticket_id,
+        "chargeToType": CHARGE_TYPES[record_type],
+        "timeStart": f"{draft.started_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "timeEnd": f"{draft.ended_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "hoursDeduct": round(draft.deduct_s / 3600, 4),
+        "notes": draft.notes,
+        "internalNotes": draft.internal_notes,
+        "addToInternalAnalysisFlag": False,
+        "emailResourceFlag": False,
+        "emailContactFlag": False,
+        "emailCcFlag": False,
+    }
+    body |= dict.fromkeys(TIME_DOORS, False)
+    names = {"member": "member", "work_type": "workType", "work_role": "workRole", "agreement": "agreement"}
+    body |= {field: {"id": ids[name]} for name, field in names.items() if name in ids}
+    if draft.billable is not None:
+        body["billableOption"] = BILLABLE[draft.billable]
+    return body
 
 
 def _part(raw: Raw, name: str) -> Raw:

@@ -78,6 +78,11 @@ OPERATION_FEATURES: Mapping[str, Feature] = {
     "companies": Feature.COMPANIES,
     "contacts": Feature.CONTACTS,
     "configurations_of": Feature.CONFIGURATIONS,
+    "time_choices": Feature.TIME_ENTRIES,
+    "time_check": Feature.TIME_ENTRIES,
+    "time_entries_of": Feature.TIME_ENTRIES,
+    "time_entry_add": Feature.TIME_ENTRIES,
+    "time_entry_find": Feature.TIME_ENTRIES,
 }
 """By the operation name that goes into logs and errors; `project` operations end in `@project`."""
 
@@ -89,6 +94,7 @@ LIST_READS: Mapping[Feature, str] = {
     Feature.CONTACTS: "/company/contacts",
     Feature.CONFIGURATIONS: "/company/configurations",
     Feature.PROJECT_TICKETS: "/project/tickets",
+    Feature.TIME_ENTRIES: "/time/entries",
 }
 """Lists that are read, one record each, where the role's rows do not tell. Reading shows Inquire only."""
 

@@ -21,13 +21,14 @@ from psa.providers.connectwise.notes import NoteOperations
 from psa.providers.connectwise.permissions import LIST_READS, NEEDS, grant_for, judge_rows
 from psa.providers.connectwise.role import ROLE_NEEDS
 from psa.providers.connectwise.tickets import TicketOperations
+from psa.providers.connectwise.time_entries import TimeOperations
 from psa.types import Capability, Endpoint, Feature, FeatureResult, FeatureStatus, ProbeResult
 
 _NOT_TOLD = (MovedError, NotFoundError, PermissionDeniedError, RejectedError)
 """Refusals of a single read that say nothing about the keys."""
 
 
-class ConnectWiseProvider(TicketOperations, NoteOperations, LookupOperations):
+class ConnectWiseProvider(TicketOperations, NoteOperations, TimeOperations, LookupOperations):
     """ConnectWise PSA (Manage) over its REST API."""
 
     key = "connectwise"
@@ -50,6 +51,7 @@ class ConnectWiseProvider(TicketOperations, NoteOperations, LookupOperations):
             Capability.COMPANIES,
             Capability.CONTACTS,
             Capability.CONFIGURATIONS,
+            Capability.TIME_ENTRIES,
         }
     )
 

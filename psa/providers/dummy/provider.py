@@ -14,8 +14,9 @@ from psa.exceptions import (
     NotFoundError,
     RejectedError,
 )
-from psa.providers.base import Cache, Provider
+from psa.providers.base import Cache
 from psa.providers.dummy.server import API_MEMBER, DummyServer
+from psa.providers.dummy.time_entries import DummyTime
 from psa.providers.http import HttpClient, mark_write_sent
 from psa.types import (
     Board,
@@ -46,7 +47,7 @@ REFUSED_KEY = "refused"
 """An API key with this value is refused, so that a wrong key can be tried without a network."""
 
 
-class DummyProvider(Provider):
+class DummyProvider(DummyTime):
     """A PSA in memory. What is written stays until the process ends or `DummyServer.reset` is called."""
 
     key = "dummy"
@@ -65,6 +66,7 @@ class DummyProvider(Provider):
             Capability.COMPANIES,
             Capability.CONTACTS,
             Capability.CONFIGURATIONS,
+            Capability.TIME_ENTRIES,
         }
     )
     credential_schema = (

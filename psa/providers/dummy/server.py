@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar, Literal
 
 from psa.exceptions import ConnectFailedError
@@ -27,6 +27,7 @@ from psa.types import (
     Ref,
     Status,
     Ticket,
+    TimeEntry,
 )
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -61,6 +62,10 @@ class DummyServer:
     companies: dict[str, Company] = field(default_factory=dict)
     contacts: dict[str, Contact] = field(default_factory=dict)
     devices: dict[tuple[RecordType, str], list[Configuration]] = field(default_factory=dict)
+    times: dict[tuple[RecordType, str], list[TimeEntry]] = field(default_factory=dict)
+    """Oldest first."""
+    time_closed_before: date | None = None
+    """Days before it take no time entries; None leaves all open."""
     mails: list[tuple[str, str]] = field(default_factory=list)
     """(what, ticket id) of each mail a change would have sent."""
     calls: list[str] = field(default_factory=list)

@@ -9,7 +9,8 @@ import inspect
 import re
 import threading
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -23,6 +24,7 @@ from psa.exceptions import (
 from psa.providers.base import Provider
 from psa.providers.http import HttpClient, trace_writes
 from psa.types import (
+    BillableOption,
     Capability,
     ConnectionConfig,
     Feature,
@@ -31,6 +33,7 @@ from psa.types import (
     NoteKind,
     RecordType,
     Ticket,
+    TimeDraft,
 )
 
 KINDS = list(NoteKind)
@@ -82,6 +85,29 @@ class World:
 
 def draft(kind: NoteKind = NoteKind.ANALYSIS, text: str = "Checked the cable.", **more: object) -> NoteDraft:
     return NoteDraft(kind, text, **more)  # type: ignore[arg-type]
+
+
+WORK_BEGAN = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+
+
+def worked(
+    world: World,
+    marker: str = "RF-WORKED22",
+    *,
+    began: timedelta = timedelta(),
+    minutes: int = 30,
+    pause: int = 0,
+) -> TimeDraft:
+    """Time of the world's author; began counts from WORK_BEGAN."""
+    start = WORK_BEGAN + began
+    return TimeDraft(
+        started_at=start,
+        ended_at=start + timedelta(minutes=minutes),
+        member_id=world.author_id,
+        deduct_s=pause * 60,
+        notes="Printer works again.",
+        internal_notes=f"Swapped the fuser, then the door code 4711.\nRef {marker}",
+    )
 
 
 class ProviderContract:
@@ -513,6 +539,92 @@ class ProviderContract:
             assert device.name
 
     # Failing ------------------------------------------------------------------------------------
+
+    # Time ---------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("place", PLACES)
+    def test_time_is_entered_for_its_member_and_found_again(self, world: World, place: RecordType) -> None:
+        ticket = world.tickets[place]
+        marker = f"RF-TIME{place.name[:4]}"
+        with trace_writes() as trace:
+            entry = world.provider.time_entry_add(ticket, place, worked(world, marker, minutes=40, pause=10))
+        assert trace.sent
+        assert (entry.ticket_id, entry.member.id) == (ticket, world.author_id)
+        assert entry.actual_hours == Decimal("0.5")
+        assert entry.billed_hours is None or entry.billed_hours >= entry.actual_hours
+        assert (entry.started_at, entry.ended_at) == (WORK_BEGAN, WORK_BEGAN + timedelta(minutes=40))
+        assert entry.notes == "Printer works again."
+        assert not entry.customer_visible
+        assert [one.id for one in world.provider.time_entry_find(ticket, place, marker)] == [entry.id]
+        assert world.provider.time_entry_find(ticket, place, "RF-NEVERWAS") == []
+        day = WORK_BEGAN.date()
+        listed = world.provider.time_entries_of(ticket, place, member_id=world.author_id, day=day)
+        assert entry.id in [one.id for one in listed]
+        assert world.provider.time_entries_of(ticket, place, day=day - timedelta(days=400)) == []
+
+    @pytest.mark.parametrize("place", PLACES)
+    def test_no_text_of_time_stands_where_the_customer_reads(self, world: World, place: RecordType) -> None:
+        world.provider.time_entry_add(world.tickets[place], place, worked(world, "RF-LEAKTEST"))
+        notes = world.provider.ticket_notes(world.tickets[place], place)
+        shown = [note.text for note in notes if note.customer_visible]
+        assert not any("RF-LEAKTEST" in text or "Printer works again." in text for text in shown)
+
+    def test_time_entered_twice_is_found_twice(self, world: World) -> None:
+        ticket, place = world.tickets[RecordType.SERVICE], RecordType.SERVICE
+        for _ in range(2):
+            world.provider.time_entry_add(ticket, place, worked(world, "RF-TWICE222"))
+        assert len(world.provider.time_entry_find(ticket, place, "RF-TWICE222")) == 2
+
+    def test_what_a_member_entered_already_is_told_before(self, world: World) -> None:
+        ticket = world.ticket(RecordType.SERVICE)
+        assert [one.code for one in world.provider.time_check(ticket, worked(world))] == []
+        entry = world.provider.time_entry_add(ticket.id, RecordType.SERVICE, worked(world))
+        [overlap] = world.provider.time_check(ticket, worked(world))
+        assert (overlap.code, overlap.binding) == ("overlap", False)
+        assert [one.id for one in overlap.entries] == [entry.id]
+        [same_day] = world.provider.time_check(ticket, worked(world, began=timedelta(hours=2)))
+        assert (same_day.code, same_day.binding) == ("same-day", False)
+        assert world.provider.time_check(ticket, worked(world, began=timedelta(days=1))) == []
+
+    @pytest.mark.parametrize(
+        "wrong", [{"minutes": 0}, {"minutes": -30}, {"minutes": 30, "pause": 30}, {"pause": -1}]
+    )
+    def test_impossible_time_is_refused_before_anything_leaves(
+        self, world: World, wrong: dict[str, int]
+    ) -> None:
+        with trace_writes() as trace, pytest.raises(RejectedError) as caught:
+            world.provider.time_entry_add(
+                world.tickets[RecordType.SERVICE], RecordType.SERVICE, worked(world, **wrong)
+            )
+        assert not trace.sent
+        assert "end" in caught.value.fields
+
+    def test_time_of_an_unknown_member_is_refused(self, world: World) -> None:
+        for member in ("99999999", "nobody", ""):
+            with pytest.raises(RejectedError):
+                world.provider.time_entry_add(
+                    world.tickets[RecordType.SERVICE],
+                    RecordType.SERVICE,
+                    replace(worked(world), member_id=member),
+                )
+
+    def test_time_on_a_ticket_of_the_other_type_is_refused(self, world: World) -> None:
+        with pytest.raises((NotFoundError, RejectedError)):
+            world.provider.time_entry_add(
+                world.tickets[RecordType.PROJECT], RecordType.SERVICE, worked(world)
+            )
+
+    def test_what_can_be_chosen_for_time_is_listed(self, world: World) -> None:
+        choices = world.provider.time_choices(world.ticket(RecordType.SERVICE), world.author_id)
+        assert choices.work_types
+        assert choices.work_roles
+        assert choices.rounding_hours
+        assert not choices.disabled
+        chosen = replace(
+            worked(world), work_type_id=choices.work_types[-1].id, billable=BillableOption.NO_CHARGE
+        )
+        entry = world.provider.time_entry_add(world.tickets[RecordType.SERVICE], RecordType.SERVICE, chosen)
+        assert entry.billable is BillableOption.NO_CHARGE
 
     def test_every_error_is_one_of_ours(self, world: World) -> None:
         calls = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from psa.providers.connectwise.reference import Operation
-from psa.providers.connectwise.sandbox import boards, configurations, customers, identity
+from psa.providers.connectwise.sandbox import boards, configurations, customers, identity, time_entries
 from psa.providers.connectwise.sandbox import ticket_actions as actions
 from psa.providers.connectwise.sandbox.behaviour import Call
 from psa.providers.connectwise.sandbox.callbacks import CallbackBehaviourRules
@@ -45,6 +45,7 @@ BEHAVIOURS.update(
         "company/configurations": configurations.ConfigurationBehaviour(),
         "system/members": identity.MemberBehaviour(),
         "system/callbacks": CallbackBehaviourRules(),
+        "time/entries": time_entries.TimeEntryBehaviour(),
     }
 )
 
@@ -81,6 +82,7 @@ SPECIAL: dict[tuple[str, str], Handler] = {
     ("get", "/system/myMembers"): identity.my_member,
     ("get", "/system/myMembers/info"): identity.my_member_info,
     ("get", "/system/mySecurity"): identity.my_security,
+    ("delete", "/time/entries/{id}"): time_entries.delete_entry,
 }
 
 for _base in ("/service/tickets/{parentId}", "/project/tickets/{parentId}"):

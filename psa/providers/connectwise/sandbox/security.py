@@ -48,6 +48,11 @@ GUARDS = (
     ("/service/boards", "Table Setup"),
     ("/system/members", "Member Maintenance"),
     ("/system/info/members", "Member Maintenance"),
+    ("/time/entries", "Time Entry"),
+    ("/time/sheets", "Time Entry"),
+    ("/time/workTypes", "Table Setup"),
+    ("/time/workRoles", "Table Setup"),
+    ("/system/myCompany", "My Company"),
 )
 
 LEVELS = {

@@ -116,6 +116,8 @@ VIEWS: dict[str, Source] = {
         Source("system/info/departments", "system/info/departments", shape=slim("DepartmentInfo")),
         Source("system/members", "system/info/members", shape=slim_member("MemberInfo")),
         Source("system/members", "system/members/withSso", _has_sso),
+        Source("lookup/WorkRoleReference", "time/workRoles/info"),
+        Source("lookup/WorkTypeReference", "time/workTypes/info"),
     )
 }
 """Collections that are no table of their own."""

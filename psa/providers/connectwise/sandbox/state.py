@@ -45,6 +45,8 @@ class Settings:
     """Rows that replace those of /system/mySecurity; None keeps the full set."""
     excluded_boards: list[int] = field(default_factory=list)
     """Boards hidden from the API member, with their tickets."""
+    time_closed_before: str | None = None
+    """`2026-03-01T00:00:00Z`: no period before it takes time entries; None leaves all open."""
     callback_retry_s: list[float] = field(default_factory=lambda: [2.0, 4.0])
     """Seconds before the second and third try of a callback."""
     callback_timeout_s: float = 5.0

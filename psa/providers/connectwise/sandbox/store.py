@@ -119,7 +119,7 @@ SHARED_IDS = {
 }
 """Tables that draw their ids from another table's counter: a ticket keeps its id when converted."""
 
-FIRST_IDS = {"service/tickets": 57001, "service/tickets/notes": 410001}
+FIRST_IDS = {"service/tickets": 57001, "service/tickets/notes": 410001, "timeNotes": 900001}
 """Large first ids, so that mixing up a ticket, note or member id shows at once."""
 
 

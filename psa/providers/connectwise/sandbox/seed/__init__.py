@@ -12,6 +12,7 @@ from psa.providers.connectwise.sandbox.seed.people import fill_members
 from psa.providers.connectwise.sandbox.seed.planting import Planter
 from psa.providers.connectwise.sandbox.seed.service_desk import fill_service_desk
 from psa.providers.connectwise.sandbox.seed.tickets import fill_tickets
+from psa.providers.connectwise.sandbox.seed.time import fill_time
 from psa.providers.connectwise.sandbox.state import State
 
 
@@ -25,5 +26,6 @@ def fill(state: State, *, empty: bool) -> None:
     if not empty:
         fill_customers(planter)
         fill_tickets(planter)
+        fill_time(planter)
         fill_gaps(planter)
     state.mails.clear()
