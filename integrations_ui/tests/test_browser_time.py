@@ -89,7 +89,7 @@ def test_time_and_files_are_accessible_and_fit(
     expect(page.get_by_text("Your time on this ticket that day:")).to_be_visible()
     page.get_by_text("More: billing, work type, role, agreement").click()
     page.get_by_label("Work type").select_option("Remote")
-    expect(page.get_by_label("Enter my time on the ticket")).to_be_checked()
+    page.get_by_label("Enter my time on the ticket").check()
     look("complete")
     page.get_by_label("Cancelled", exact=True).check()
     page.get_by_label("Sentence for the invoice").fill("Printer repaired.")
