@@ -49,7 +49,7 @@ class DeliveryRow:
     may_act: bool = False
     """True for whoever may change it, and read everything about it."""
     shown_text: str = ""
-    """Text of a note, for whoever may change it."""
+    """Text of a note or of a time entry, for whoever may change it."""
     status: str = ""
     """Name of the status the ticket has got, or is to get; empty while only its id is known."""
 
@@ -121,9 +121,18 @@ def delivery_row(scope: Scope, delivery: Any) -> DeliveryRow:
         can_discard=mine and (dead or delivery.state in ("ready", "retrying")),
         asks_first=dead and problem.get("code") in _CHANGED_MEANWHILE,
         may_act=mine,
-        shown_text=str(delivery.payload.get("text", "")) if mine and delivery.is_note else "",
+        shown_text=_shown_text(delivery) if mine else "",
         status=_status(delivery),
     )
+
+
+def _shown_text(delivery: Any) -> str:
+    """Return what a delivery says; of a time entry what prints on the invoice, and what staff alone read."""
+    payload = delivery.payload
+    if delivery.kind != "time":
+        return str(payload.get("text", "")) if delivery.is_note else ""
+    notes = payload.get("notes") or "nothing"
+    return f"Prints on the invoice: {notes}\n\nStaff only:\n{payload.get('internal_notes', '')}"
 
 
 def may_act(scope: Scope, delivery: Any) -> bool:

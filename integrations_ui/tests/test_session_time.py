@@ -243,3 +243,16 @@ def test_without_the_tick_no_time_is_asked_for(
 
     assert answer.status_code == 200
     assert psa["parts"] == []
+
+
+def test_a_time_entry_says_what_prints_and_what_staff_read(
+    desk: Client, session: FlowSession, member: User, psa: dict[str, Any]
+) -> None:
+    send(desk, session, "complete", add_time="")
+    payload = {"notes": "Printer repaired.", "internal_notes": "Changed the fuser."}
+    Delivery.objects.update(kind="time", payload=payload, created_by=member)
+
+    text = text_of(desk.get(url(session)))
+
+    assert "Time entry (its sentence prints on invoices)" in text
+    assert "Prints on the invoice: Printer repaired. Staff only: Changed the fuser." in text

@@ -15,6 +15,7 @@ from typing import TypeAlias
 from django.db import transaction
 from django.utils import timezone
 
+from psa import selectors as psa_selectors
 from psa import services as psa_services
 from psa.exceptions import Fields, InvalidInputError
 from psa.types import Actor, BillableOption, PartPreview, TimeObjection, TimePart
@@ -87,12 +88,16 @@ def time_plan(session: FlowSession, wish: TimeWish, actor: Actor, *, completing:
     if not completing or wish.only_mine:
         return TimePlan((own,))
     parts, left_out = [own], []
+    posted = _posted(session)
     for span in selectors.work_spans(session, completed_by=actor, now=now):
         worker = span.worker
         if worker.user_id == actor.user_id:
             continue
         if reason := span.objection or ("" if worker.user_id else "The user is gone: enter it by hand."):
             left_out.append(LeftOut("time", f"{worker.name}: {reason}"))
+            continue
+        if worker.user_id in posted:
+            left_out.append(LeftOut("time", f"{worker.name}: has time of this session already."))
             continue
         engineer = Actor(worker.user_id, worker.name)
         parts.append(
@@ -224,6 +229,13 @@ def moment(value: datetime, zone: tzinfo, name: str) -> datetime:
             code="ambiguous-time",
         )
     return first.astimezone(UTC)
+
+
+def _posted(session: FlowSession) -> set[int | None]:
+    """Return the users whose time of this session is queued or delivered already."""
+    rows = psa_selectors.unit_origin_deliveries(session.account, session.origin).filter(kind="time")
+    payloads = rows.exclude(state__in=("dead", "discarded")).order_by().values_list("payload", flat=True)
+    return {payload.get("engineer", {}).get("id") for payload in payloads}
 
 
 def _own(session: FlowSession, wish: TimeWish, actor: Actor, zone: tzinfo, now: datetime) -> TimePart:

@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from psa import services as psa_services
 from psa.exceptions import InvalidInputError
-from psa.types import Actor, BillableOption, PartPreview, TimeObjection, TimePart
+from psa.types import Actor, BillableOption, PartPreview, StatusPart, TimeObjection, TimePart
 from resolutionflow.accounts.models import Account, User
 from resolutionflow.accounts.services import user_create
 from resolutionflow.sessions import selectors, services
 from resolutionflow.sessions.models import FlowSession, SessionStep
 from resolutionflow.sessions.services.time_entries import TimeWish, moment, time_judge, time_plan, within
-from resolutionflow.sessions.tests.conftest import STEP_BODY
+from resolutionflow.sessions.tests.conftest import STEP_BODY, Delivery
 
 BERLIN = ZoneInfo("Europe/Berlin")
 OVERLAP = TimeObjection("overlap", "You already have 0.50 h here, 14:00–14:30.")
@@ -193,6 +193,24 @@ def test_what_a_colleague_cannot_get_is_told(worked: FlowSession, actor: Actor) 
     assert (left.kind, left.reason.split(":")[0]) == ("time", "Ben Builder")
     assert "more than 24 hours" in left.reason
     assert len(time_plan(gone, wish(), actor, completing=True).parts) == 1
+
+
+def test_a_colleague_who_entered_the_time_gets_no_second_entry(
+    account: Account, worked: FlowSession, actor: Actor, ben: Actor
+) -> None:
+    unit = psa_services.unit_enqueue(
+        account, worked.link_id or 0, [StatusPart("New")], actor=ben, origin=worked.origin
+    )
+    rows = Delivery.objects.filter(unit=unit)
+    rows.update(kind="time", payload={"engineer": {"id": ben.user_id}}, marker="RF-TIME")
+
+    queued = time_plan(worked, wish(), actor, completing=True)
+    rows.update(state="discarded", discard_reason="Wrong.")
+    gone = time_plan(worked, wish(), actor, completing=True)
+
+    assert [part.engineer for part in queued.parts] == [actor]
+    assert [left.reason for left in queued.left_out] == ["Ben Builder: has time of this session already."]
+    assert [part.engineer for part in gone.parts] == [actor, ben]
 
 
 # what is read where -----------------------------------------------------------------------------
