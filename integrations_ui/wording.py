@@ -63,8 +63,8 @@ KINDS = {
     "resolution": "Resolution (customer sees it, prints on invoices)",
     "discussion": "Discussion (customer sees it)",
     "status": "Status",
-    "time": "Time entry",
-    "document": "Document",
+    "time": "Time entry (its sentence prints on invoices)",
+    "document": "File (staff only)",
     "article": "Knowledge-base article",
 }
 """Kind of a delivery → words; those of notes are ConnectWise's own."""

@@ -172,10 +172,9 @@ class TimeForm(forms.Form):
 
 
 def time_initial(suggested: SessionTime) -> dict[str, Any]:
-    """Return what the form starts from: the engineer's own time, ticked where there is enough of it."""
+    """Return what the form starts from: the engineer's own time. It takes a tick to enter it."""
     mine = suggested.mine
     return {
-        "add_time": not mine.objection,
         "deduct_minutes": mine.deduct_s // 60,
         "notes": suggested.notes,
     }

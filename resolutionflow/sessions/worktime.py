@@ -104,6 +104,9 @@ def deducted_s(start: datetime, end: datetime, pauses: Iterable[tuple[datetime, 
 
 def _cut(span: WorkSpan, pauses: Sequence[tuple[datetime, datetime]]) -> WorkSpan:
     start, end = _floor(span.started_at), _floor(span.ended_at)
+    if span.ended_at - span.started_at < timedelta(minutes=1):
+        # Ten seconds over the turn of a minute are no minute.
+        end = start
     # Whole minutes, because that is how pauses are entered and read.
     pause_s = deducted_s(span.started_at, span.ended_at, pauses) // 60 * 60
     return WorkSpan(span.worker, start, end, min(pause_s, int((end - start).total_seconds())))

@@ -116,6 +116,14 @@ def test_a_daylight_saving_change_neither_adds_nor_takes_an_hour(
     assert span.started_at.tzinfo is UTC
 
 
+def test_seconds_over_the_turn_of_a_minute_are_no_minute() -> None:
+    start = at("14:00") + timedelta(seconds=55)
+
+    (span,) = work_spans(start, [Event(start + timedelta(seconds=10), EVA)])
+
+    assert (span.worked_s, span.objection) == (0, "Less than a minute was worked.")
+
+
 def test_workers_whose_user_is_gone_are_told_apart_by_name() -> None:
     steps = [Event(at("14:10"), Worker(None, "Eva")), Event(at("14:20"), Worker(None, "Ben"))]
 
