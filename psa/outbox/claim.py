@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from psa.conf import psa_settings
 from psa.models import Connection, Delivery, MemberMapping, TicketLink
 from psa.models.connection import FLOWING_STATES
-from psa.models.delivery import DUE_STATES, DeliveryState, HeldBy
+from psa.models.delivery import DUE_STATES, DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import statements
 from psa.providers.base import Provider
 
@@ -208,9 +208,17 @@ def _lease(wanted: list[statements.Head], ahead: list[statements.Head], now: dat
     return taken
 
 
+def author_id(delivery: Delivery) -> int | None:
+    """Return whose name a delivery carries: time is its engineer's, all else that of who posted it."""
+    if delivery.kind == DeliveryKind.TIME:
+        engineer: int | None = delivery.payload["engineer"]["id"]
+        return engineer
+    return delivery.created_by_id
+
+
 def members_for(deliveries: list[Delivery]) -> dict[tuple[int, int], MemberMapping]:
     """Return the active mappings of the deliveries' authors, by connection and user, in one query."""
-    users = {row.created_by_id for row in deliveries if row.created_by_id is not None}
+    users = {user_id for row in deliveries if (user_id := author_id(row)) is not None}
     if not users:
         return {}
     found = statements.mappings_of(users, {row.connection_id for row in deliveries})
@@ -227,6 +235,8 @@ def looks_first(delivery: Delivery) -> bool:
 def claim_of(taken: Taken, provider: Provider, mapping: MemberMapping | None, now: datetime) -> Claim:
     """Return the claim a lane works on."""
     delivery = taken.delivery
+    is_time = delivery.kind == DeliveryKind.TIME
+    person = delivery.payload["engineer"]["name"] if is_time else delivery.created_by_name
     return Claim(
         delivery_id=delivery.pk,
         connection_id=delivery.connection_id,
@@ -245,7 +255,7 @@ def claim_of(taken: Taken, provider: Provider, mapping: MemberMapping | None, no
         record_type=delivery.link.record_type,
         board_id=delivery.link.board_id,
         author_member_id=mapping.member_id if mapping else "",
-        author_name=mapping.member_name if mapping else delivery.created_by_name,
+        author_name=mapping.member_name if mapping else person,
         snapshot_stale=delivery.link.updated_at < now - SNAPSHOT_FRESH,
         claimed_at=time.monotonic(),
         ahead=taken.ahead,

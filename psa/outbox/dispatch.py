@@ -23,6 +23,7 @@ from psa.outbox.claim import (
     Rooms,
     Standing,
     Taken,
+    author_id,
     claim_due,
     claim_of,
     looks_first,
@@ -94,7 +95,7 @@ def _workable(taken: list[Taken], now: datetime, started: float) -> list[Claim]:
         delivery = one.delivery
         unsendable = _Unsent(delivery.pk, delivery.link_id, delivery.connection_id, one.token)
         provider = provider_of(delivery.connection)
-        mapping = members.get((delivery.connection_id, delivery.created_by_id or 0))
+        mapping = members.get((delivery.connection_id, author_id(delivery) or 0))
         if provider is None:
             unsent.append(unsendable)
             continue

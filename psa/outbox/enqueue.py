@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,11 @@ from psa.conf import psa_settings
 from psa.database import database_now
 from psa.exceptions import InvalidInputError, UnsupportedOperationError
 from psa.models import Connection, Delivery, MemberMapping, TicketLink, WorkUnit
-from psa.models.delivery import API_MEMBER, OPEN_STATES, DeliveryKind, HeldBy
+from psa.models.delivery import API_MEMBER, OPEN_STATES, DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import statements
 from psa.outbox.kick import lane_kick
 from psa.outbox.text import marker_new, text_clean, text_hash, text_split
+from psa.outbox.time_entry import HELD, time_payload
 from psa.providers.base import Provider
 from psa.types import (
     Actor,
@@ -29,6 +30,9 @@ from psa.types import (
 )
 
 Part = NotePart | StatusPart | TimePart | DocumentPart
+
+_ORDER = (NotePart, TimePart, StatusPart, DocumentPart)
+"""How the parts of a unit follow each other: a status may close the ticket, and then it takes no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +48,48 @@ class Draft:
     """Control characters taken out of the whole text."""
     optional: bool = field(default=False)
 
+    @property
+    def held(self) -> bool:
+        """True for time that waits for a lead: it needs a person from the first moment, and holds nothing."""
+        return self.kind == DeliveryKind.TIME and bool(self.payload["hold"])
+
+    def shown_as(self, member: str, engineers: Mapping[int, str]) -> tuple[str, str]:
+        """Return the author the PSA will most likely show, and if that is a `member` or the `api_member`.
+
+        Shape: member is that of the person who posts, engineers those of time entries by user id.
+        """
+        if self.kind == DeliveryKind.TIME:
+            engineer = self.payload["engineer"]
+            return engineers.get(engineer["id"] or 0) or engineer["name"], "member"
+        if self.kind == DeliveryKind.STATUS or not member:
+            return API_MEMBER, "api_member"
+        return member, "member"
+
 
 def plan(provider: type[Provider], record_type: RecordType, parts: Sequence[Part]) -> list[Draft]:
     """Return the deliveries that parts become, in order. Nothing is stored and nobody is asked.
 
-    Raises: InvalidInputError `empty-text`, `text-too-long`, `notify-internal`, `nothing-to-post`;
-        UnsupportedOperationError.
+    Raises: InvalidInputError `empty-text`, `text-too-long`, `notify-internal`, `nothing-to-post`,
+        `invalid-time`; UnsupportedOperationError.
     """
     if record_type is RecordType.PROJECT:
         provider.require(Capability.PROJECT_TICKETS)
     if not parts:
         raise InvalidInputError("There is nothing to post.", code="nothing-to-post")
     drafts: list[Draft] = []
-    for part in parts:
+    for part in sorted(parts, key=lambda part: _ORDER.index(type(part))):
         if isinstance(part, NotePart):
             provider.require(Capability.NOTES)
             drafts.extend(_plan_note(provider, part))
         elif isinstance(part, StatusPart):
             provider.require(Capability.STATUS)
             drafts.append(_plan_status(part))
+        elif isinstance(part, TimePart):
+            provider.require(Capability.TIME_ENTRIES)
+            drafts.append(Draft(DeliveryKind.TIME, time_payload(part), optional=True))
         else:
-            wanted = Capability.TIME_ENTRIES if isinstance(part, TimePart) else Capability.DOCUMENTS
-            raise UnsupportedOperationError(provider.label, wanted.value)
+            # Files are not kept yet, whatever the provider offers.
+            raise UnsupportedOperationError(provider.label, Capability.DOCUMENTS.value)
     return drafts
 
 
@@ -127,30 +151,40 @@ def enqueue(
         now = database_now()
         author: dict[str, Any] = {"created_by_id": actor.user_id, "created_by_name": actor.name[:200]}
         member = _member_name(connection, actor)
+        worked = {draft.payload["engineer"]["id"] for draft in drafts if draft.kind == DeliveryKind.TIME}
+        engineers = _member_names(connection, worked - {None})
         unit = WorkUnit.objects.create(tenant_id=link.tenant_id, link=link, origin=origin, **author)
-        rows = [
-            Delivery(
-                tenant_id=link.tenant_id,
-                connection=connection,
-                link=link,
-                unit=unit,
-                kind=draft.kind,
-                seq=first + place,
-                part=draft.part,
-                parts=draft.parts,
-                optional=draft.optional,
-                payload=draft.payload,
-                marker=marker_new() if draft.kind != DeliveryKind.STATUS else "",
-                text_hash=draft.text_hash,
-                held_by=HeldBy.EARLIER if waits or place else HeldBy.NOTHING,
-                due_at=now,
-                author_name=member if member and draft.kind != DeliveryKind.STATUS else API_MEMBER,
-                author_kind="member" if member and draft.kind != DeliveryKind.STATUS else "api_member",
-                **author,
+        rows: list[Delivery] = []
+        for place, draft in enumerate(drafts):
+            behind = waits or any(row.state != DeliveryState.DEAD for row in rows)
+            shown, author_kind = draft.shown_as(member, engineers)
+            rows.append(
+                Delivery(
+                    tenant_id=link.tenant_id,
+                    connection=connection,
+                    link=link,
+                    unit=unit,
+                    kind=draft.kind,
+                    seq=first + place,
+                    part=draft.part,
+                    parts=draft.parts,
+                    optional=draft.optional,
+                    payload=draft.payload,
+                    marker=marker_new() if draft.kind != DeliveryKind.STATUS else "",
+                    text_hash=draft.text_hash,
+                    state=DeliveryState.DEAD if draft.held else DeliveryState.READY,
+                    problem=HELD if draft.held else None,
+                    held_by=HeldBy.EARLIER if behind and not draft.held else HeldBy.NOTHING,
+                    due_at=now,
+                    author_name=shown[:200],
+                    author_kind=author_kind,
+                    **author,
+                )
             )
-            for place, draft in enumerate(drafts)
-        ]
         unit.posted = Delivery.objects.bulk_create(rows)
+        if any(draft.held for draft in drafts):
+            statements.units_settle([unit.pk])
+            unit.refresh_from_db(fields=["state"])
         lane_kick(link.pk)
     return unit
 
@@ -167,6 +201,13 @@ def lane_enter(link: TicketLink, places: int) -> tuple[TicketLink, int]:
     if taken.merged_into_id is not None and TicketLink.objects.lane(taken.pk).pk != taken.pk:
         return lane_enter(taken, places)
     return taken, taken.next_seq - places
+
+
+def _member_names(connection: Connection, user_ids: Collection[int]) -> dict[int, str]:
+    if not user_ids:
+        return {}
+    mapped = MemberMapping.objects.filter(connection=connection, user_id__in=user_ids, active=True)
+    return {row.user_id: row.member_name for row in mapped if row.user_id is not None}
 
 
 def _member_name(connection: Connection, actor: Actor) -> str:

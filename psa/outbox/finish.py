@@ -21,6 +21,7 @@ from psa.outbox.merge import lane_follow, snapshot
 from psa.outbox.outcome import POISON, Next, Outcome, backoff_s
 from psa.outbox.recheck import duplicate_problem
 from psa.outbox.text import printable
+from psa.outbox.time_entry import time_hours
 from psa.signals import delivery_changed
 from psa.types import NoteKind
 
@@ -285,6 +286,14 @@ def _audit(delivery: Delivery, claim: Claim, outcome: Outcome) -> AuditEntry:
             # Somebody else had set it: nothing was sent.
             verb, mailed = "status.found", False
             facts |= {"before": outcome.status_seen, "already": True}
+    elif delivery.kind == DeliveryKind.TIME:
+        # Its notes print on the invoice.
+        verb, visible = "time.entered", bool(delivery.payload["notes"]) or outcome.code == "shown-to-customer"
+        facts |= {
+            "after": kept_text(outcome.written),
+            "hours": time_hours(delivery.payload),
+            "engineer": delivery.payload["engineer"]["name"],
+        }
     else:
         visible = NoteKind(delivery.kind).customer_visible or outcome.code == "shown-to-customer"
         facts["after"] = kept_text(outcome.written)

@@ -6,12 +6,13 @@ import logging
 from dataclasses import replace
 
 from psa.conf import psa_settings
-from psa.exceptions import InvalidStatusError, NotFoundError, ProviderError
+from psa.exceptions import InvalidStatusError, NotFoundError, PermissionDeniedError, ProviderError
 from psa.models.delivery import API_MEMBER, NOTE_KINDS, DeliveryKind
 from psa.outbox.claim import Claim
 from psa.outbox.outcome import Health, Next, Outcome, outcome_of
 from psa.outbox.reconcile import look
 from psa.outbox.text import note_text
+from psa.outbox.time_entry import time_send
 from psa.providers.write_trace import trace_writes
 from psa.types import NoteDraft, NoteKind, RecordType, Status, Ticket
 
@@ -50,6 +51,9 @@ def _attempt(claim: Claim) -> Outcome:
         # Several calls, one deadline: the lease is as long as one.
         with claim.provider.http.one_deadline():
             return _send_status(claim)
+    if claim.kind == DeliveryKind.TIME:
+        with claim.provider.http.one_deadline():
+            return _send_time(claim)
     return Outcome(Next.DEAD, "unsupported", f"A delivery of kind {claim.kind} cannot be sent yet.")
 
 
@@ -110,6 +114,21 @@ def _send_note(claim: Claim) -> Outcome:
         author_kind="member" if claim.author_member_id else "api_member",
         ticket=ticket,
     )
+
+
+def _send_time(claim: Claim) -> Outcome:
+    ticket = None
+    if claim.snapshot_stale:
+        ticket = claim.provider.ticket_get(claim.ticket_id, RecordType(claim.record_type))
+        if merged := _merged(claim, ticket):
+            return merged
+        if too_short := _lease_too_short(claim, ticket):
+            return too_short
+    try:
+        return replace(time_send(claim), ticket=ticket)
+    except PermissionDeniedError as exc:
+        # Of an optional part: it needs a person, but must not hold the notes and the status behind it.
+        return replace(outcome_of(exc, sent=False), next=Next.DEAD, ticket=ticket)
 
 
 def status_named(statuses: list[Status], wanted: str) -> Status:

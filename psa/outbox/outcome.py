@@ -92,6 +92,7 @@ _RULES: tuple[tuple[type[errors.PsaError], Next, str, Health], ...] = (
     (errors.PermissionDeniedError, Next.HOLD, "psa-permission", Health.GOOD),
     (errors.NotFoundError, Next.DEAD, "ticket-gone", Health.GOOD),
     (errors.StatusUnchangedError, Next.DEAD, "status-unchanged", Health.GOOD),
+    (errors.TimeRefusedError, Next.DEAD, "time-refused", Health.GOOD),
     (errors.RejectedError, Next.DEAD, "psa-refused", Health.GOOD),
     (errors.UnsupportedOperationError, Next.DEAD, "unsupported", Health.NEUTRAL),
     (errors.CredentialsUnreadableError, Next.WAIT, "credentials-unreadable", Health.KEYS),
@@ -119,6 +120,7 @@ def outcome_of(exc: Exception, *, sent: bool) -> Outcome:
     if isinstance(exc, errors.AuthenticationFailedError) and exc.status == 404:
         # A cloud answers wrong keys like an API that is not there, and an API that is not there like that.
         code, health = "moved", Health.MOVED
+    code = getattr(exc, "objection", code)
     evidence = getattr(exc, "vendor_text", "") or (str(exc) if code == POISON else "")
     return Outcome(
         next=following,
@@ -148,6 +150,8 @@ def _remedy(exc: Exception) -> str:
         return "Often the API member may not close tickets; check its security role, then retry."
     if isinstance(exc, errors.NotFoundError):
         return "Check that the ticket exists and that its board is not hidden from the API member."
+    if isinstance(exc, errors.TimeRefusedError):
+        return "Discard it to post without time, or retry it once nothing stands against it any more."
     if isinstance(exc, errors.RejectedError):
         return "Change the text or discard it."
     return ""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from psa.exceptions import PsaError
 from psa.models import Connection, Delivery
-from psa.models.delivery import DeliveryState
+from psa.models.delivery import DeliveryKind, DeliveryState
 from psa.outbox.claim import flowing
 from psa.providers.base import Provider
 from psa.types import NoteKind, RecordType
@@ -69,12 +69,20 @@ def recheck_of(row: Delivery, provider: Provider) -> Recheck:
 def recheck(job: Recheck) -> Rechecked:
     """Count the notes with the marker, over HTTP. Never raises a PsaError."""
     try:
-        found = job.provider.note_find(
-            job.ticket_id, RecordType(job.record_type), job.marker, NoteKind(job.kind)
-        )
+        found = marked(job.provider, job.ticket_id, RecordType(job.record_type), job.marker, job.kind)
     except PsaError:
         return Rechecked(job.delivery_id, None)
-    return Rechecked(job.delivery_id, len(found))
+    return Rechecked(job.delivery_id, found)
+
+
+def marked(provider: Provider, ticket_id: str, record_type: RecordType, marker: str, kind: str) -> int:
+    """Return how often what carries a marker stands on a ticket.
+
+    Raises: ProviderError.
+    """
+    if kind == DeliveryKind.TIME:
+        return len(provider.time_entry_find(ticket_id, record_type, marker))
+    return len(provider.note_find(ticket_id, record_type, marker, NoteKind(kind)))
 
 
 def recheck_finish(result: Rechecked) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from psa.models.delivery import API_MEMBER, NOTE_KINDS
+from psa.models.delivery import API_MEMBER, NOTE_KINDS, DeliveryKind
 from psa.outbox.claim import Claim
 from psa.outbox.outcome import Health, Next, Outcome
+from psa.outbox.time_entry import time_look
 from psa.types import NoteKind, RecordType
 
 
@@ -30,6 +31,8 @@ def look(claim: Claim) -> Outcome:
             author_kind="member" if claim.author_member_id else "api_member",
             doubles=len(found) - 1,
         )
+    if claim.kind == DeliveryKind.TIME:
+        return time_look(claim)
     ticket = claim.provider.ticket_get(claim.ticket_id, record_type)
     if ticket.status is not None and claim.payload["status"] in (ticket.status.name, ticket.status.id):
         return Outcome(

@@ -25,7 +25,9 @@ from psa.outbox.enqueue import Part, enqueue, plan
 from psa.outbox.hold import kept_text
 from psa.outbox.lane import status_named
 from psa.outbox.lanes import lane_lock, lane_recompute, unit_refresh
+from psa.outbox.recheck import marked
 from psa.outbox.text import AUTHOR_PREFIX, OVERHEAD_CHARS, marker_new, text_clean, text_hash
+from psa.outbox.time_entry import HELD
 from psa.provider_pool import provider_for
 from psa.providers.registry import provider_class
 from psa.services.announce import deliveries_tell, listened_to
@@ -39,6 +41,7 @@ from psa.services.changes import (
     shown_as,
     waits_for_person,
 )
+from psa.services.time_preview import time_preview
 from psa.types import Actor, NoteKind, PartPreview, RecordType, Scope, Status, Tenant
 
 
@@ -60,7 +63,10 @@ def unit_enqueue(
 
 
 def unit_preview(tenant: Tenant, link_id: int, parts: Sequence[Part], *, actor: Actor) -> list[PartPreview]:
-    """Return what each delivery would do: text, readers, mails, author. Nothing is stored."""
+    """Return what each delivery would do: text, readers, mails, author. Nothing is stored.
+
+    Only for time is the PSA asked, and its silence passes.
+    """
     link = _link(tenant, link_id)
     cls = provider_class(link.connection.provider, psa_settings().PROVIDERS)
     mapping = None
@@ -71,6 +77,9 @@ def unit_preview(tenant: Tenant, link_id: int, parts: Sequence[Part], *, actor: 
     author = mapping.member_name if mapping else API_MEMBER
     previews = []
     for draft in plan(cls, RecordType(link.record_type), parts):
+        if draft.kind == DeliveryKind.TIME:
+            previews.append(time_preview(link, draft.payload))
+            continue
         is_status = draft.kind == DeliveryKind.STATUS
         notes = [f"{draft.dropped} control characters were taken out."] if draft.dropped else []
         mails: list[str] = []
@@ -138,6 +147,8 @@ def delivery_retry(tenant: Tenant, delivery_id: int, *, scope: Scope) -> Deliver
     with transaction.atomic():
         delivery = _delivery(tenant, delivery_id, scope, lock=True)
         waits = waits_for_person(delivery)
+        if (delivery.problem or {}).get("code") == HELD["code"] and not scope.can_lead:
+            raise RoleError("It is held for a lead: only a lead or an admin lets it go.")
         if delivery.state not in (DeliveryState.DEAD, DeliveryState.RETRYING) and not waits:
             raise ConflictError(
                 "Only a delivery that failed or waits for its next try can be retried.", code="not-retryable"
@@ -310,11 +321,8 @@ def _require_definite(delivery: Delivery) -> None:
 def _posted(delivery: Delivery) -> bool:
     connection = Connection.objects.get(pk=delivery.connection_id)
     link = TicketLink.objects.get(pk=delivery.link_id)
-    return bool(
-        provider_for(connection).note_find(
-            link.ticket_id, RecordType(link.record_type), delivery.marker, NoteKind(delivery.kind)
-        )
-    )
+    provider, record_type = provider_for(connection), RecordType(link.record_type)
+    return marked(provider, link.ticket_id, record_type, delivery.marker, delivery.kind) > 0
 
 
 def _link(tenant: Tenant, link_id: int) -> TicketLink:

@@ -18,12 +18,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from psa.database import database_now
-from psa.exceptions import ConflictError, MissingError
+from psa.exceptions import ConflictError, MissingError, RoleError
 from psa.models import AuditEntry, Delivery, TicketLink
 from psa.models.connection import FLOWING_STATES
 from psa.models.delivery import NOTE_KINDS, DeliveryState
 from psa.outbox import health, statements
 from psa.outbox.lanes import lane_lock, lanes_recompute
+from psa.outbox.time_entry import HELD
 from psa.selectors.problem import (
     Problem,
     ProblemScope,
@@ -75,6 +76,8 @@ def problem_retry(tenant: Tenant, problem_id: int, *, scope: Scope) -> int:
             "Mend them there, then discard this problem.",
             code="not-retryable",
         )
+    if problem.code == HELD["code"] and not scope.can_lead:
+        raise RoleError("They are held for a lead: only a lead or an admin lets them go.")
     if problem.cause.source is Source.HELD:
         # By itself, before any lane is locked: workers lock connection and lanes in another order.
         kind = NOTE_KINDS[0] if problem.cause.feature == Feature.NOTES else problem.cause.feature
