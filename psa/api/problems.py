@@ -96,6 +96,7 @@ TABLE: dict[type[BaseException], Kind] = {
         404, "psa-not-found", "The PSA does not have this record, or hides it from us"
     ),
     psa_errors.InvalidStatusError: Kind(422, "unknown-status", "The ticket's board has no such status"),
+    psa_errors.TimeRefusedError: Kind(422, "time-refused", "The PSA takes no time entry there"),
     psa_errors.StatusUnchangedError: Kind(422, "status-unchanged", "The PSA kept the ticket's old status"),
     psa_errors.RejectedError: Kind(422, "psa-rejected", "The PSA refuses this record"),
     psa_errors.ProviderError: Kind(503, "psa-unavailable", "The PSA gives no usable answer", wait=True),
