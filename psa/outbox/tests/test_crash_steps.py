@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from psa import services
 from psa.database import database_now
-from psa.models import Connection, Delivery, TicketLink
+from psa.models import Connection, Delivery, MemberMapping, TicketLink
 from psa.models.delivery import OPEN_STATES
 from psa.outbox.schedule import leases_expire
 from psa.outbox.tests.conftest import NOTES, sent
@@ -19,7 +19,7 @@ from psa.outbox.tests.crash_worker import CrashServer, crash_server
 from psa.outbox.worker import Worker
 from psa.provider_pool import provider_for
 from psa.providers.connectwise.sandbox.server import SandboxServer
-from psa.types import Actor, NoteDraft, NoteKind, RecordType, StatusPart
+from psa.types import Actor, NoteDraft, NoteKind, RecordType, StatusPart, TimePart
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
@@ -87,6 +87,23 @@ def unknown(
 def status(tenant: Any, link: TicketLink, actor: Actor) -> Delivery:
     unit = services.unit_enqueue(tenant, link.pk, [StatusPart("Closed")], actor=actor)
     return unit.deliveries.get()
+
+
+@pytest.fixture
+def timed(tenant: Any, link: TicketLink, actor: Actor, connection: Connection) -> list[Delivery]:
+    """Time and a status as one unit; the time goes first."""
+    MemberMapping.objects.create(
+        tenant=tenant,
+        connection=connection,
+        user_id=actor.user_id,
+        member_id="103",
+        member_name="Erin Example",
+        how="manual",
+    )
+    now = timezone.now()
+    time = TimePart(actor, now - timedelta(hours=1), now, notes="Printer repaired.", internal_notes="A step.")
+    unit = services.unit_enqueue(tenant, link.pk, [time, StatusPart("Closed")], actor=actor)
+    return unit.posted
 
 
 def seen_by_people(delivery: Delivery) -> str:
@@ -237,6 +254,24 @@ def test_a_worker_that_dies_after_it_set_a_status_finds_it_set(
     assert (status.state, status.status_seen, status.unit.state) == ("delivered", "Closed", "delivered")
     assert len(sent(sandbox, "PATCH")) == 1
     assert outcomes(status) == ["worker-lost", "found"]
+
+
+@pytest.mark.parametrize("point", [*UNCLAIMED, *NOTHING_LEFT, *DONE, *WRITTEN_DOWN])
+def test_a_worker_that_dies_over_a_time_entry_leaves_it_there_once(
+    point: str, crash: CrashServer, timed: list[Delivery], connection: Connection, sandbox: SandboxServer
+) -> None:
+    crash.crash(point)
+    recover()
+    for part in timed:
+        part.refresh_from_db()
+        part.unit.refresh_from_db()
+    assert [(part.kind, part.state) for part in timed] == [("time", "delivered"), ("status", "delivered")]
+    assert timed[0].unit.state == "delivered"
+    found = provider_for(connection).time_entry_find("57050", RecordType.SERVICE, timed[0].marker)
+    assert [entry.id for entry in found] == [timed[0].external_id]
+    assert status_at_the_psa(connection) == "Closed"
+    # What a look found was not sent again, and half a request is none.
+    assert len(sent(sandbox, "POST", "/time/entries")) == 1
 
 
 @pytest.mark.parametrize("point", EXPIRY)
