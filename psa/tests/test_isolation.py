@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from psa import selectors, services
-from psa.exceptions import MissingError
+from psa.exceptions import MissingError, UnsupportedOperationError
 from psa.models import AuditEntry, Connection, Delivery, TicketLink, WorkUnit
 from psa.providers.dummy.server import DummyServer
 from psa.tests.conftest import World
@@ -21,6 +21,14 @@ pytestmark = pytest.mark.usefixtures("dummy")
 
 Call = Callable[[World, World], Any]
 """Calls a function as our tenant's admin, with the ids of theirs."""
+
+
+def where_offered(call: Callable[[], object]) -> object:
+    """Ask for files; the provider in memory keeps none, and says so only to whose ticket it is."""
+    try:
+        return call()
+    except UnsupportedOperationError:
+        return None
 
 
 def problem_of(world: World) -> selectors.Problem:
@@ -140,6 +148,18 @@ MISSING: dict[str, Call] = {
     "selectors.tickets_search": lambda us, them: selectors.tickets_search(us.account, them.connection.pk),
     "selectors.boards": lambda us, them: selectors.boards(us.account, them.connection.pk),
     "selectors.statuses": lambda us, them: selectors.statuses(us.account, them.connection.pk, "1"),
+    "selectors.time_choices": lambda us, them: selectors.time_choices(
+        us.account, them.link.pk, them.engineer.pk
+    ),
+    "selectors.time_entries": lambda us, them: selectors.time_entries(
+        us.account, them.link.pk, them.engineer.pk
+    ),
+    "selectors.documents": lambda us, them: where_offered(
+        lambda: selectors.documents(us.account, them.link.pk)
+    ),
+    "selectors.document_open": lambda us, them: where_offered(
+        lambda: selectors.document_open(us.account, them.link.pk, "1")
+    ),
     "selectors.delivery_get": lambda us, them: selectors.delivery_get(us.account, them.delivery.pk),
     "selectors.unit_get": lambda us, them: selectors.unit_get(us.account, them.unit.pk),
 }
@@ -163,6 +183,9 @@ EMPTY: dict[str, Call] = {
     ),
     "selectors.unit_origin_deliveries": lambda us, them: selectors.unit_origin_deliveries(
         us.account, them.unit.origin
+    ),
+    "selectors.document_posted": lambda us, them: selectors.document_posted(
+        us.account, them.link.pk, them.unit.origin, them.delivery.text_hash
     ),
     "selectors.open_deliveries": lambda us, them: selectors.open_deliveries(us.account, them.link.pk),
     "selectors.note_posted": lambda us, them: selectors.note_posted(
@@ -214,6 +237,8 @@ def test_own_ids_are_found(name: str, ours: World) -> None:
         put_on_ticket(ours)
     if name == "selectors.note_posted":
         Delivery.objects.update(state="delivered")
+    if name == "selectors.document_posted":
+        Delivery.objects.update(kind="document", state="delivered")
     found = call(ours, ours)
     if name in EMPTY:
         assert list(found) if isinstance(found, QuerySet) else found
