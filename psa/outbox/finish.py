@@ -216,7 +216,7 @@ def _delivered(delivery: Delivery, outcome: Outcome, now: datetime) -> None:
     delivery.author_kind = outcome.author_kind
     delivery.status_seen = outcome.status_seen[:100]
     if outcome.doubles:
-        delivery.problem = duplicate_problem(outcome.doubles + 1)
+        delivery.problem = duplicate_problem(delivery.kind, outcome.doubles + 1)
     if delivery.sends > 1 and delivery.marker:
         delivery.recheck_at = now + RECHECK_AFTER
 

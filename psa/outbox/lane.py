@@ -117,18 +117,18 @@ def _send_note(claim: Claim) -> Outcome:
 
 
 def _send_time(claim: Claim) -> Outcome:
-    ticket = None
-    if claim.snapshot_stale:
-        ticket = claim.provider.ticket_get(claim.ticket_id, RecordType(claim.record_type))
-        if merged := _merged(claim, ticket):
-            return merged
-        if too_short := _lease_too_short(claim, ticket):
-            return too_short
     try:
+        ticket = None
+        if claim.snapshot_stale:
+            ticket = claim.provider.ticket_get(claim.ticket_id, RecordType(claim.record_type))
+            if merged := _merged(claim, ticket):
+                return merged
+            if too_short := _lease_too_short(claim, ticket):
+                return too_short
         return replace(time_send(claim), ticket=ticket)
     except PermissionDeniedError as exc:
         # Of an optional part: it needs a person, but must not hold the notes and the status behind it.
-        return replace(outcome_of(exc, sent=False), next=Next.DEAD, ticket=ticket)
+        return replace(outcome_of(exc, sent=False), next=Next.DEAD)
 
 
 def status_named(statuses: list[Status], wanted: str) -> Status:

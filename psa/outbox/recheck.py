@@ -36,12 +36,13 @@ class Rechecked:
     found: int | None
 
 
-def duplicate_problem(times: int) -> dict[str, str]:
-    """Return what a person reads of a note that stands on its ticket more than once."""
+def duplicate_problem(kind: str, times: int) -> dict[str, str]:
+    """Return what a person reads of what stands on its ticket more than once."""
+    thing = "time entry" if kind == DeliveryKind.TIME else "note"
     return {
         "code": "duplicate",
-        "text": f"This note stands {times} times on the ticket.",
-        "remedy": "Remove the extra note in the PSA.",
+        "text": f"This {thing} stands {times} times on the ticket.",
+        "remedy": f"Remove the extra {thing} in the PSA.",
     }
 
 
@@ -92,4 +93,5 @@ def recheck_finish(result: Rechecked) -> None:
     row = Delivery.objects.filter(pk=result.delivery_id, state=DeliveryState.DELIVERED)
     row.update(recheck_at=None)
     if result.found > 1:
-        row.update(problem=duplicate_problem(result.found))
+        kind = row.values_list("kind", flat=True).first() or ""
+        row.update(problem=duplicate_problem(kind, result.found))

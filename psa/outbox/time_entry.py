@@ -33,7 +33,9 @@ def time_payload(part: TimePart) -> dict[str, Any]:
 
     Raises: InvalidInputError `invalid-time`, naming start, end, deduct_minutes or notes.
     """
-    began, ended = part.started_at.astimezone(UTC), part.ended_at.astimezone(UTC)
+    began, ended = (
+        moment.astimezone(UTC).replace(microsecond=0) for moment in (part.started_at, part.ended_at)
+    )
     notes = " ".join(printable(part.notes).split())
     fields: dict[str, list[str]] = {}
     if ended <= began:
@@ -50,8 +52,8 @@ def time_payload(part: TimePart) -> dict[str, Any]:
         raise InvalidInputError(next(iter(fields.values()))[0], code="invalid-time", fields=fields)
     return {
         "engineer": {"id": part.engineer.user_id, "name": part.engineer.name[:200]},
-        "started_at": began.replace(microsecond=0).isoformat(),
-        "ended_at": ended.replace(microsecond=0).isoformat(),
+        "started_at": began.isoformat(),
+        "ended_at": ended.isoformat(),
         "deduct_s": part.deduct_s,
         "notes": notes,
         "internal_notes": printable(part.internal_notes.replace("\r\n", "\n")).strip(),

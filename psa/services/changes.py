@@ -53,13 +53,16 @@ def put_back(rows: Sequence[Delivery], now: datetime) -> set[int]:
 def give_up(rows: Sequence[Delivery], reason: str, *, rest: bool) -> list[Delivery]:
     """Discard deliveries, with rest also what follows them in their units; return all as they were before.
 
-    The rest of a unit is left alone where a worker was faster: then it must still be posted.
+    Nothing follows an optional part: time that is left out takes no status with it. The rest of a unit is left
+    alone where a worker was faster: then it must still be posted.
     """
     gone = _discard(rows, reason)
     if not rest or not gone:
         return gone
     first: dict[int, int] = {}
     for row in gone:
+        if row.optional:
+            continue
         first[row.unit_id] = min(row.seq, first.get(row.unit_id, row.seq))
     units = Delivery.objects.filter(unit_id__in=first, state__in=DEFINITE).order_by("pk")
     found = units.select_related("link").defer("payload")

@@ -11,6 +11,7 @@ import pytest
 from psa import services
 from psa.exceptions import InvalidInputError, RoleError
 from psa.models import AuditEntry, Connection, Delivery, MemberMapping, TicketLink, WorkUnit
+from psa.outbox.recheck import duplicate_problem
 from psa.outbox.tests.conftest import notes_of
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.types import Actor, NoteKind, NotePart, Scope, StatusPart, TimePart
@@ -205,6 +206,35 @@ def test_what_is_held_for_a_lead_holds_nothing_else_and_only_a_lead_lets_it_go(
 
 
 @pytest.mark.usefixtures("mapped")
+def test_time_that_is_left_out_takes_no_status_with_it(
+    tenant: Account, actor: Actor, scope: Scope, link: TicketLink, run: Callable[..., None]
+) -> None:
+    unit = services.unit_enqueue(tenant, link.pk, whole(actor, hold=True), actor=actor)
+    services.delivery_discard(tenant, unit.posted[1].pk, scope=scope, reason="not billed")
+    assert states(unit) == {"analysis": "ready", "time": "discarded", "status": "ready"}
+    run()
+    assert states(unit) == {"analysis": "delivered", "time": "discarded", "status": "delivered"}
+
+
+@pytest.mark.usefixtures("mapped")
+def test_a_ticket_that_may_not_be_read_before_time_holds_no_status(
+    tenant: Account, actor: Actor, link: TicketLink, sandbox: SandboxServer, run: Callable[..., None]
+) -> None:
+    unit = services.unit_enqueue(tenant, link.pk, [worked(actor), StatusPart("In Progress")], actor=actor)
+    # Long ago, so that the ticket is read before anything is sent.
+    TicketLink.objects.update(updated_at=NINE - timedelta(days=30))
+    path = f"/service/tickets/{link.ticket_id}$"
+    sandbox.faults.add("status", method="GET", path=path, status=403, count=1)
+    run()
+    assert states(unit) == {"time": "dead", "status": "delivered"}
+    assert entries(sandbox) == []
+
+
+def test_a_time_entry_found_twice_is_told_as_one() -> None:
+    assert duplicate_problem("time", 2)["text"] == "This time entry stands 2 times on the ticket."
+
+
+@pytest.mark.usefixtures("mapped")
 def test_a_missing_right_needs_a_person_and_holds_nothing_else(
     tenant: Account, actor: Actor, link: TicketLink, sandbox: SandboxServer, run: Callable[..., None]
 ) -> None:
@@ -246,6 +276,7 @@ def test_the_preview_passes_while_the_psa_is_down(
     ("changes", "field"),
     [
         ({"ended_at": NINE}, "end"),
+        ({"ended_at": NINE + timedelta(milliseconds=700), "deduct_s": 0}, "end"),
         ({"ended_at": NINE - timedelta(hours=1)}, "end"),
         ({"ended_at": NINE + timedelta(hours=24, seconds=1)}, "end"),
         (
