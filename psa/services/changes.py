@@ -53,8 +53,8 @@ def put_back(rows: Sequence[Delivery], now: datetime) -> set[int]:
 def give_up(rows: Sequence[Delivery], reason: str, *, rest: bool) -> list[Delivery]:
     """Discard deliveries, with rest also what follows them in their units; return all as they were before.
 
-    Nothing follows an optional part: time that is left out takes no status with it. The rest of a unit is left
-    alone where a worker was faster: then it must still be posted.
+    Nothing follows an optional part: time that is left out takes no status with it. The rest of a unit is
+    left alone where a worker was faster: then it must still be posted.
     """
     gone = _discard(rows, reason)
     if not rest or not gone:
