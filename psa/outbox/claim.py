@@ -167,7 +167,12 @@ def _wanted(
     begun = {head.delivery_id for head in wanted}
     later: list[statements.Head] = []
     for share in ahead:
-        rest = [head for head in found.get(share.connection_id, []) if head.delivery_id not in begun]
+        # A look is not counted as in flight, so it could not take the place of what is.
+        rest = [
+            head
+            for head in found.get(share.connection_id, [])
+            if head.delivery_id not in begun and head.state != DeliveryState.UNKNOWN
+        ]
         later += rest[: share.ahead]
     return wanted, later
 
@@ -175,7 +180,9 @@ def _wanted(
 def _heads(
     shares: Collection[_Share], now: datetime, link_id: int | None
 ) -> dict[int, list[statements.Head]]:
-    return statements.heads_due([(share[0], share.room + share.ahead) for share in shares], now, link_id)
+    return statements.heads_due(
+        [(share.connection_id, share.room + share.ahead) for share in shares], now, link_id
+    )
 
 
 def _lease(wanted: list[statements.Head], ahead: list[statements.Head], now: datetime) -> list[Taken]:

@@ -179,12 +179,11 @@ class Worker:
         self._unwritten.append(found)
         if following is not None:
             self._pace.started(following.key, connection_id)
-        elif _went_well(found):
-            # Claimed after the lane had looked for it.
-            if (claim := self._ahead.take(connection_id)) is not None:
-                self._begin(claim)
-        else:
+        elif not _went_well(found):
             self._to_return += self._ahead.drop(connection_id)
+        elif (claim := self._after(found)) is not None:
+            # Claimed after the lane had looked for it.
+            self._begin(claim)
 
     def _give_back(self) -> None:
         if self._to_return:
@@ -237,8 +236,8 @@ class Worker:
         free = max(self._pace.free(), 0)
         standings = self._standings()
         wanted = sum(known.more_ahead for known in standings.values())
-        # A round for one or two more ahead costs more than it brings.
-        if not free and wanted < self._lanes // 4:
+        # A round for one or two more ahead costs more than it brings, one for nothing in any case.
+        if not free and wanted < max(self._lanes // 4, 1):
             return 0
         claims = claims_take(database_now(), free, rooms=self._pace.room, standings=standings)
         for claim in claims:
@@ -250,7 +249,8 @@ class Worker:
 
     def _standings(self) -> dict[int, Standing]:
         """Return what the database does not know of the connections this process writes to."""
-        answered = Counter(found.claim.connection_id for found in self._unwritten)
+        # Looks are not counted as in flight, so those that are over make no room.
+        answered = Counter(found.claim.connection_id for found in self._unwritten if not found.claim.look)
         waiting = self._ahead.counts()
         busy = self._pace.quick()
         known: dict[int, Standing] = {}
@@ -267,8 +267,14 @@ class Worker:
         claim: Claim | None = first
         while claim is not None:
             found = work(claim)
-            claim = self._ahead.take(found.claim.connection_id) if _went_well(found) else None
+            claim = self._after(found)
             self._done.put(_Ended(found, claim))
+
+    def _after(self, found: Finished) -> Claim | None:
+        """Return the claim that takes the place of a write; a look had none that could be taken."""
+        if found.claim.look or not _went_well(found):
+            return None
+        return self._ahead.take(found.claim.connection_id)
 
 
 def _went_well(found: Finished) -> bool:

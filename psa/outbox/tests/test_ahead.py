@@ -23,7 +23,7 @@ IN_FLIGHT = 4
 
 
 class Wire:
-    """Counts what is on the wire, and what the database calls sending while it is."""
+    """Counts the writes that are on the wire."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -32,6 +32,8 @@ class Wire:
         self.work = worker.work
 
     def __call__(self, claim: Claim) -> Finished:
+        if claim.look:
+            return self.work(claim)
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
@@ -86,6 +88,20 @@ def test_the_wire_never_carries_more_than_is_allowed(
         first, second = notes_of(sandbox, ticket)
         assert f"{ticket}: 0" in first["text"]
         assert f"{ticket}: 1" in second["text"]
+
+
+@pytest.mark.usefixtures("queued")
+def test_looks_make_no_room_for_writes(
+    sandbox: SandboxServer, wire: Wire, claimed_ahead: list[Claim]
+) -> None:
+    first = [Delivery.objects.filter(link__ticket_id=ticket).order_by("seq")[0].pk for ticket in TICKETS[:6]]
+    Delivery.objects.filter(pk__in=first).update(state="unknown", sends=1, attempts=1)
+    sandbox.faults.add("latency", method="POST", path=NOTES, seconds=0.05)
+    Worker(16).run(once=True)
+    assert Delivery.objects.filter(state="delivered").count() == 2 * len(TICKETS)
+    assert claimed_ahead
+    assert not any(claim.look for claim in claimed_ahead)
+    assert wire.most == IN_FLIGHT
 
 
 @pytest.mark.usefixtures("queued", "one_thread")
