@@ -53,14 +53,15 @@ class Draft:
         """True for time that waits for a lead: it needs a person from the first moment, and holds nothing."""
         return self.kind == DeliveryKind.TIME and bool(self.payload["hold"])
 
-    def shown_as(self, member: str, engineers: Mapping[int, str]) -> tuple[str, str]:
+    def shown_as(self, poster: Actor, members: Mapping[int | None, str]) -> tuple[str, str]:
         """Return the author the PSA will most likely show, and if that is a `member` or the `api_member`.
 
-        Shape: member is that of the person who posts, engineers those of time entries by user id.
+        Shape: members has the names of mapped members by user id.
         """
         if self.kind == DeliveryKind.TIME:
             engineer = self.payload["engineer"]
-            return engineers.get(engineer["id"] or 0) or engineer["name"], "member"
+            return members.get(engineer["id"]) or engineer["name"], "member"
+        member = members.get(poster.user_id)
         if self.kind == DeliveryKind.STATUS or not member:
             return API_MEMBER, "api_member"
         return member, "member"
@@ -150,14 +151,13 @@ def enqueue(
         )
         now = database_now()
         author: dict[str, Any] = {"created_by_id": actor.user_id, "created_by_name": actor.name[:200]}
-        member = _member_name(connection, actor)
         worked = {draft.payload["engineer"]["id"] for draft in drafts if draft.kind == DeliveryKind.TIME}
-        engineers = _member_names(connection, worked - {None})
+        members = _member_names(connection, {actor.user_id, *worked})
         unit = WorkUnit.objects.create(tenant_id=link.tenant_id, link=link, origin=origin, **author)
         rows: list[Delivery] = []
         for place, draft in enumerate(drafts):
             behind = waits or any(row.state != DeliveryState.DEAD for row in rows)
-            shown, author_kind = draft.shown_as(member, engineers)
+            shown, author_kind = draft.shown_as(actor, members)
             rows.append(
                 Delivery(
                     tenant_id=link.tenant_id,
@@ -203,17 +203,10 @@ def lane_enter(link: TicketLink, places: int) -> tuple[TicketLink, int]:
     return taken, taken.next_seq - places
 
 
-def _member_names(connection: Connection, user_ids: Collection[int]) -> dict[int, str]:
-    if not user_ids:
+def _member_names(connection: Connection, user_ids: Collection[int | None]) -> dict[int | None, str]:
+    """Return the names of mapped members by user id; the mapping is read again when something is sent."""
+    known = [user_id for user_id in user_ids if user_id is not None]
+    if not known:
         return {}
-    mapped = MemberMapping.objects.filter(connection=connection, user_id__in=user_ids, active=True)
-    return {row.user_id: row.member_name for row in mapped if row.user_id is not None}
-
-
-def _member_name(connection: Connection, actor: Actor) -> str:
-    """Return the name the PSA will most likely show as author; the mapping is read again when it is sent."""
-    if actor.user_id is None:
-        return ""
-    mapped = MemberMapping.objects.filter(connection=connection, user_id=actor.user_id, active=True)
-    names = list(mapped.order_by().values_list("member_name", flat=True)[:1])
-    return names[0][:200] if names else ""
+    mapped = MemberMapping.objects.filter(connection=connection, user_id__in=known, active=True)
+    return dict(mapped.order_by().values_list("user_id", "member_name"))

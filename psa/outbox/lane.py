@@ -79,14 +79,18 @@ def _merged(claim: Claim, ticket: Ticket) -> Outcome | None:
     return Outcome(Next.FOLLOW, "ticket-merged", text, health=Health.GOOD, ticket=parent)
 
 
+def _read_first(claim: Claim) -> tuple[Ticket | None, Outcome | None]:
+    """Read a ticket that was not read for a while; return it, and what keeps us from writing to it."""
+    if not claim.snapshot_stale:
+        return None, None
+    ticket = claim.provider.ticket_get(claim.ticket_id, RecordType(claim.record_type))
+    return ticket, _merged(claim, ticket) or _lease_too_short(claim, ticket)
+
+
 def _send_note(claim: Claim) -> Outcome:
-    ticket = None
-    if claim.snapshot_stale:
-        ticket = claim.provider.ticket_get(claim.ticket_id, RecordType(claim.record_type))
-        if merged := _merged(claim, ticket):
-            return merged
-        if too_short := _lease_too_short(claim, ticket):
-            return too_short
+    ticket, hindered = _read_first(claim)
+    if hindered:
+        return hindered
     text = note_text(
         claim.payload["text"],
         part=claim.part,
@@ -118,14 +122,8 @@ def _send_note(claim: Claim) -> Outcome:
 
 def _send_time(claim: Claim) -> Outcome:
     try:
-        ticket = None
-        if claim.snapshot_stale:
-            ticket = claim.provider.ticket_get(claim.ticket_id, RecordType(claim.record_type))
-            if merged := _merged(claim, ticket):
-                return merged
-            if too_short := _lease_too_short(claim, ticket):
-                return too_short
-        return replace(time_send(claim), ticket=ticket)
+        ticket, hindered = _read_first(claim)
+        return hindered or replace(time_send(claim), ticket=ticket)
     except PermissionDeniedError as exc:
         # Of an optional part: it needs a person, but must not hold the notes and the status behind it.
         return replace(outcome_of(exc, sent=False), next=Next.DEAD)
