@@ -7,7 +7,7 @@ from datetime import date
 from psa.cache import ConnectionCache, cached
 from psa.conf import psa_settings
 from psa.exceptions import ConflictError, MissingError
-from psa.models import Delivery, MemberMapping, TicketLink
+from psa.models import Connection, Delivery, MemberMapping, TicketLink
 from psa.models.connection import ConnectionState
 from psa.models.delivery import DeliveryState
 from psa.provider_pool import provider_for
@@ -102,18 +102,25 @@ def document_posted(tenant: Tenant, link_id: int, origin: str, source_hash: str)
     )
 
 
-def _lane(tenant: Tenant, link_id: int) -> TicketLink:
-    """Return the ticket as it is now: the parent, once it was merged."""
-    if not TicketLink.objects.filter(tenant=tenant, pk=link_id).exists():
-        raise MissingError("There is no such ticket link.")
-    lane = TicketLink.objects.lane(link_id)
-    connection = lane.connection
+def require_usable(connection: Connection) -> None:
+    """Raise unless something may be asked of a ticket's connection, or posted through it.
+
+    Raises: ConflictError `connection-deleted`, `connection-disabled`.
+    """
     if connection.deleted_at is not None:
         raise ConflictError(
             "The connection of this ticket was deleted. Link the ticket again.", code="connection-deleted"
         )
     if connection.state == ConnectionState.DISABLED:
         raise ConflictError("The connection of this ticket is disabled.", code="connection-disabled")
+
+
+def _lane(tenant: Tenant, link_id: int) -> TicketLink:
+    """Return the ticket as it is now: the parent, once it was merged."""
+    if not TicketLink.objects.filter(tenant=tenant, pk=link_id).exists():
+        raise MissingError("There is no such ticket link.")
+    lane = TicketLink.objects.lane(link_id)
+    require_usable(lane.connection)
     return lane
 
 

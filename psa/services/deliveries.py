@@ -18,7 +18,6 @@ from psa.exceptions import (
     RoleError,
 )
 from psa.models import AuditEntry, Connection, Delivery, MemberMapping, TicketLink, WorkUnit
-from psa.models.connection import ConnectionState
 from psa.models.delivery import API_MEMBER, DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import health
 from psa.outbox.enqueue import Part, enqueue, plan
@@ -30,6 +29,7 @@ from psa.outbox.text import AUTHOR_PREFIX, OVERHEAD_CHARS, marker_new, text_clea
 from psa.outbox.time_entry import HELD
 from psa.provider_pool import provider_for
 from psa.providers.registry import provider_class
+from psa.selectors.ticket import require_usable
 from psa.services.announce import deliveries_tell, listened_to
 from psa.services.changes import (
     DEFINITE,
@@ -41,7 +41,7 @@ from psa.services.changes import (
     shown_as,
     waits_for_person,
 )
-from psa.services.time_preview import time_preview
+from psa.services.time_preview import time_previews
 from psa.types import Actor, NoteKind, PartPreview, RecordType, Scope, Status, Tenant
 
 
@@ -76,9 +76,11 @@ def unit_preview(tenant: Tenant, link_id: int, parts: Sequence[Part], *, actor: 
         ).first()
     author = mapping.member_name if mapping else API_MEMBER
     previews = []
-    for draft in plan(cls, RecordType(link.record_type), parts):
+    drafts = plan(cls, RecordType(link.record_type), parts)
+    times = iter(time_previews(link, [row.payload for row in drafts if row.kind == DeliveryKind.TIME]))
+    for draft in drafts:
         if draft.kind == DeliveryKind.TIME:
-            previews.append(time_preview(link, draft.payload))
+            previews.append(next(times))
             continue
         is_status = draft.kind == DeliveryKind.STATUS
         notes = [f"{draft.dropped} control characters were taken out."] if draft.dropped else []
@@ -329,12 +331,7 @@ def _link(tenant: Tenant, link_id: int) -> TicketLink:
     link = TicketLink.objects.select_related("connection").filter(tenant=tenant, pk=link_id).first()
     if link is None:
         raise MissingError("There is no such ticket link.")
-    if link.connection.deleted_at is not None:
-        raise ConflictError(
-            "The connection of this ticket was deleted. Link the ticket again.", code="connection-deleted"
-        )
-    if link.connection.state == ConnectionState.DISABLED:
-        raise ConflictError("The connection of this ticket is disabled.", code="connection-disabled")
+    require_usable(link.connection)
     return link
 
 

@@ -8,11 +8,11 @@ from psa.conf import psa_settings
 from psa.database import database_now
 from psa.exceptions import ConflictError, InvalidInputError, MissingError, RateLimitedError, RoleError
 from psa.models import Delivery, TicketLink, WorkUnit
-from psa.models.connection import ConnectionState
 from psa.models.delivery import DeliveryState
 from psa.outbox.hold import MOVING
 from psa.providers.base import Provider
 from psa.providers.registry import provider_class
+from psa.selectors.ticket import require_usable
 from psa.types import Capability, Scope, Tenant
 
 MAIL_STAYS = "A mail already sent cannot be recalled."
@@ -58,10 +58,7 @@ def provider_of(link: TicketLink) -> type[Provider]:
 
     Raises: ConflictError `connection-deleted`, `connection-disabled`.
     """
-    if link.connection.deleted_at is not None:
-        raise ConflictError("The connection of this ticket was deleted.", code="connection-deleted")
-    if link.connection.state == ConnectionState.DISABLED:
-        raise ConflictError("The connection of this ticket is disabled.", code="connection-disabled")
+    require_usable(link.connection)
     return provider_class(link.connection.provider, psa_settings().PROVIDERS)
 
 
