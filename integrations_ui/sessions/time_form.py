@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_datetime
 from integrations_ui.sessions.forms import errors_add
 from psa import selectors as psa_selectors
 from psa.exceptions import InvalidInputError
-from psa.types import BillableOption, Capability
+from psa.types import OVERRULABLE, BillableOption, Capability
 from resolutionflow.sessions import services
 from resolutionflow.sessions.models import FlowSession
 from resolutionflow.sessions.ticket_time import SessionTime
@@ -132,7 +132,7 @@ class TimeForm(forms.Form):
             hold=answer == "hold",
             skip=answer == "skip",
             only_mine=values["only_mine"],
-            accept=frozenset(("overlap", "same-day") if answer in ("add", "hold") else ()),
+            accept=frozenset(OVERRULABLE if answer in ("add", "hold") else ()),
         )
 
     def refused(self, exc: InvalidInputError) -> bool:

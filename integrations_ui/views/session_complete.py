@@ -31,23 +31,13 @@ from psa.exceptions import (
     ServiceError,
     UnsupportedOperationError,
 )
-from psa.types import Scope, Status
+from psa.types import BINDING, Scope, Status
 from resolutionflow.sessions import selectors, services, ticket_time
 from resolutionflow.sessions.models import FlowSession, Outcome
 
 CONFLICT = 409
 _NOTIFY = {"": None, "no": False, "yes": True}
-OBJECTIONS = frozenset(
-    (
-        "time-overlap",
-        "status-takes-no-time",
-        "period-closed",
-        "sheet-closed",
-        "notes-required",
-        "time-disabled",
-        "agreement-closed",
-    )
-)
+OBJECTIONS = frozenset(("time-overlap", *BINDING))
 """Codes of what the PSA has against time: they are answered in the preview."""
 _DONE = "Completed. What it posts is on its way to the ticket."
 

@@ -27,9 +27,19 @@ from psa.types.records import (
     Status,
     Ticket,
 )
-from psa.types.time import BillableOption, TimeChoices, TimeDraft, TimeEntry, TimeObjection
+from psa.types.time import (
+    BINDING,
+    OVERRULABLE,
+    BillableOption,
+    TimeChoices,
+    TimeDraft,
+    TimeEntry,
+    TimeObjection,
+)
 
 __all__ = [
+    "BINDING",
+    "OVERRULABLE",
     "Actor",
     "BillableOption",
     "Board",

@@ -9,6 +9,18 @@ from enum import StrEnum
 
 from psa.types.records import Raw, Ref
 
+OVERRULABLE = ("overlap", "same-day")
+"""Codes of objections to time that a person may overrule: they know whether it was another piece of work."""
+BINDING = (
+    "status-takes-no-time",
+    "period-closed",
+    "sheet-closed",
+    "notes-required",
+    "time-disabled",
+    "agreement-closed",
+)
+"""Codes of objections to time for which the PSA would refuse it."""
+
 
 class BillableOption(StrEnum):
     """Whether the customer pays for time."""
@@ -85,8 +97,7 @@ class TimeChoices:
 class TimeObjection:
     """Why the PSA would refuse a time entry, found out before it is sent.
 
-    Shape: code is one of `status-takes-no-time`, `period-closed`, `sheet-closed`, `notes-required`,
-        `time-disabled`, `agreement-closed`, `overlap`, `same-day`. The last two may be overruled by a person.
+    Shape: code is one of `BINDING` or `OVERRULABLE`.
     """
 
     code: str
@@ -98,4 +109,4 @@ class TimeObjection:
     @property
     def binding(self) -> bool:
         """True when the PSA will refuse the entry; False when a person may say that it is right."""
-        return self.code not in ("overlap", "same-day")
+        return self.code not in OVERRULABLE

@@ -10,10 +10,9 @@ from rest_framework import serializers
 
 from psa.api.schema import EnumField, shaped
 from psa.api.serializers import AuthorSerializer, NamedSerializer, StrictSerializer, TextField
-from psa.types import BillableOption
+from psa.types import OVERRULABLE, BillableOption
 from resolutionflow.sessions.models import Outcome
 from resolutionflow.sessions.serializers import PsaIdField
-from resolutionflow.sessions.services.time_entries import OVERRULED
 
 
 @shaped({"type": "string", "format": "date-time"})
@@ -106,26 +105,6 @@ class LeftOutSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField()
 
 
-class CompletionPreviewSerializer(serializers.Serializer[Any]):
-    """What a completion would do. Nothing was stored."""
-
-    dry_run = serializers.SerializerMethodField()
-    outcome = EnumField(Outcome)
-    status = serializers.SerializerMethodField(
-        help_text="Resulting status; null when the ticket keeps its own."
-    )
-    deliveries = PartPreviewSerializer(many=True, source="parts")
-    left_out = LeftOutSerializer(many=True)
-
-    def get_dry_run(self, preview: Any) -> bool:
-        """Return true, so that nobody takes this for a unit."""
-        return True
-
-    def get_status(self, preview: Any) -> str | None:
-        """Return the status, or None."""
-        return preview.status or None
-
-
 class PostingPreviewSerializer(serializers.Serializer[Any]):
     """What a call would queue. Nothing was stored."""
 
@@ -136,6 +115,19 @@ class PostingPreviewSerializer(serializers.Serializer[Any]):
     def get_dry_run(self, preview: Any) -> bool:
         """Return true, so that nobody takes this for a unit."""
         return True
+
+
+class CompletionPreviewSerializer(PostingPreviewSerializer):
+    """What a completion would do. Nothing was stored."""
+
+    outcome = EnumField(Outcome)
+    status = serializers.SerializerMethodField(
+        help_text="Resulting status; null when the ticket keeps its own."
+    )
+
+    def get_status(self, preview: Any) -> str | None:
+        """Return the status, or None."""
+        return preview.status or None
 
 
 class EngineerTimeSerializer(serializers.Serializer[Any]):
@@ -230,7 +222,7 @@ class TimeSerializer(StrictSerializer):
     agreement = PsaIdField(required=False, allow_null=True, default=None, max_length=40)
     hold = serializers.BooleanField(default=False, help_text="Queues it held, until a lead lets it go.")
     accept = serializers.ListField(
-        child=serializers.ChoiceField(list(OVERRULED)),
+        child=serializers.ChoiceField(list(OVERRULABLE)),
         default=list,
         help_text="Objections that you overrule.",
     )

@@ -18,7 +18,7 @@ from django.utils import timezone
 from psa import selectors as psa_selectors
 from psa import services as psa_services
 from psa.exceptions import Fields, InvalidInputError
-from psa.types import Actor, BillableOption, PartPreview, TimeObjection, TimePart
+from psa.types import OVERRULABLE, Actor, BillableOption, PartPreview, TimeObjection, TimePart
 from resolutionflow.accounts.models import Account
 from resolutionflow.sessions import rendering, selectors
 from resolutionflow.sessions.models import FlowSession
@@ -31,8 +31,6 @@ Skipped: TypeAlias = Mapping[int | None, str]
 
 NOTES_MAX_CHARS = 300
 """One sentence on an invoice."""
-OVERRULED = ("overlap", "same-day")
-"""Objections a person may overrule: they know whether what is there was another piece of work."""
 _CLOCKS_DIFFER = timedelta(minutes=2)
 """How far a clock may run ahead of ours before its time counts as the future."""
 _FIELDS = {"notes-required": "notes", "agreement-closed": "agreement", "time-disabled": "hold"}
@@ -59,7 +57,7 @@ class TimeWish:
     only_mine: bool = False
     """True enters nothing for colleagues."""
     accept: frozenset[str] = field(default_factory=frozenset)
-    """Codes of objections that were read and overruled; of `OVERRULED`."""
+    """Codes of objections that were read and overruled; of `OVERRULABLE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +230,9 @@ def moment(value: datetime, zone: tzinfo, name: str) -> datetime:
 
 
 def _posted(session: FlowSession) -> set[int | None]:
-    """Return the users whose time of this session is queued or delivered already."""
+    """Return the users whose time of this session is there, on its way, or waits for somebody to retry it."""
     rows = psa_selectors.unit_origin_deliveries(session.account, session.origin).filter(kind="time")
-    payloads = rows.exclude(state__in=("dead", "discarded")).order_by().values_list("payload", flat=True)
+    payloads = rows.exclude(state="discarded").order_by().values_list("payload", flat=True)
     return {payload.get("engineer", {}).get("id") for payload in payloads}
 
 
@@ -251,8 +249,8 @@ def _own(session: FlowSession, wish: TimeWish, actor: Actor, zone: tzinfo, now: 
     deduct = timedelta(minutes=wish.deduct_minutes)
     if deduct >= end - start:
         raise _wrong("deduct_minutes", "The pauses leave nothing of the time.")
-    if unknown := wish.accept - set(OVERRULED):
-        raise _wrong("accept", f"Only {' and '.join(OVERRULED)} can be accepted, not {min(unknown)}.")
+    if unknown := wish.accept - set(OVERRULABLE):
+        raise _wrong("accept", f"Only {' and '.join(OVERRULABLE)} can be accepted, not {min(unknown)}.")
     return TimePart(
         engineer=actor,
         started_at=start,

@@ -205,10 +205,13 @@ def test_a_colleague_who_entered_the_time_gets_no_second_entry(
     rows.update(kind="time", payload={"engineer": {"id": ben.user_id}}, marker="RF-TIME")
 
     queued = time_plan(worked, wish(), actor, completing=True)
+    rows.update(state="dead", problem={"code": "held-for-lead", "text": "It waits for a lead.", "remedy": ""})
+    held = time_plan(worked, wish(), actor, completing=True)
     rows.update(state="discarded", discard_reason="Wrong.")
     gone = time_plan(worked, wish(), actor, completing=True)
 
     assert [part.engineer for part in queued.parts] == [actor]
+    assert [part.engineer for part in held.parts] == [actor], "a lead who lets it go enters it twice"
     assert [left.reason for left in queued.left_out] == ["Ben Builder: has time of this session already."]
     assert [part.engineer for part in gone.parts] == [actor, ben]
 
