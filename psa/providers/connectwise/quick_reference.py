@@ -41,6 +41,9 @@ KEY_SCHEMAS = (
     "CompanyInfo",
     "TicketMerge",
     "TimeExpense",
+    "DocumentInfo",
+    "DocumentFormData",
+    "FileUploadSetting",
     "PatchOperation",
     "ApiErrorItem",
 )

@@ -29,7 +29,7 @@ class Operation:
     """One method on one path template.
 
     Shape: path "/service/tickets/{id}"; query holds the allowed parameter names as spelled;
-        body and response are schemas with `$ref` inside, None where there is no JSON.
+        body and response are schemas with `$ref` inside, None where there is none.
     """
 
     operation_id: str
@@ -41,6 +41,8 @@ class Operation:
     query: frozenset[str]
     headers: frozenset[str]
     body: JsonObject | None
+    body_media_type: str | None
+    """Media type of the body, None without one."""
     takes_patch: bool
     """True when the body is the array of patch steps."""
     status: int
@@ -141,9 +143,9 @@ class Reference:
             return frozenset(p["name"] for p in parameters if p["in"] == place)
 
         takes_patch = "$ref" in raw.get("requestBody", {})
-        body = None
+        body = body_media_type = None
         if "requestBody" in raw:
-            (media,) = self.resolve(raw["requestBody"])["content"].values()
+            ((body_media_type, media),) = self.resolve(raw["requestBody"])["content"].items()
             body = media["schema"]
         status = next(code for code in raw["responses"] if code.startswith("2"))
         content = raw["responses"][status].get("content", {})
@@ -159,6 +161,7 @@ class Reference:
             query=names("query"),
             headers=names("header"),
             body=body,
+            body_media_type=body_media_type,
             takes_patch=takes_patch,
             status=int(status),
             response=answer.get("schema"),

@@ -96,8 +96,8 @@ def unsupported_version(path: str, version: str) -> ApiError:
     return coded(400, "ConnectWiseApi", f"Request {path} does not support API version {version}.")
 
 
-def wrong_media_type(received: str) -> ApiError:
-    return coded(415, "UnsupportedMediaType", f"Send application/json instead of {received or 'nothing'}.")
+def wrong_media_type(received: str, wanted: str = "application/json") -> ApiError:
+    return coded(415, "UnsupportedMediaType", f"Send {wanted} instead of {received or 'nothing'}.")
 
 
 def too_long() -> ApiError:

@@ -15,6 +15,7 @@ from psa.providers.connectwise.reference import Match, Operation, load_reference
 from psa.providers.connectwise.sandbox import errors
 from psa.providers.connectwise.sandbox.behaviour import Call
 from psa.providers.connectwise.sandbox.callbacks import signing_key_answer
+from psa.providers.connectwise.sandbox.documents import FORM, read_form
 from psa.providers.connectwise.sandbox.errors import ApiError
 from psa.providers.connectwise.sandbox.faults import Fault, Faults
 from psa.providers.connectwise.sandbox.identity import (
@@ -179,6 +180,8 @@ def _read_body(operation: Operation, match: Match, request: Request) -> Any:
     if not wants_body:
         return None
     content_type = request.headers.get("content-type", "")
+    if operation.body_media_type == FORM:
+        return read_form(request.body, content_type)
     media_type = content_type.split(";")[0].strip().lower()
     vendor = media_type.startswith("application/vnd.connectwise.com") and media_type.endswith("+json")
     if media_type != "application/json" and not vendor:

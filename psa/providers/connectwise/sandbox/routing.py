@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from psa.providers.connectwise.reference import Operation
-from psa.providers.connectwise.sandbox import boards, configurations, customers, identity, time_entries
+from psa.providers.connectwise.sandbox import (
+    boards,
+    configurations,
+    customers,
+    documents,
+    identity,
+    time_entries,
+)
 from psa.providers.connectwise.sandbox import ticket_actions as actions
 from psa.providers.connectwise.sandbox.behaviour import Call
 from psa.providers.connectwise.sandbox.callbacks import CallbackBehaviourRules
@@ -75,6 +82,11 @@ SPECIAL: dict[tuple[str, str], Handler] = {
     ("post", "/service/tickets/{parentId}/merge"): actions.merge_tickets,
     ("get", "/service/tickets/{parentId}/notes"): actions.list_notes,
     ("get", "/service/tickets/{parentId}/notes/count"): actions.count_notes,
+    ("get", "/system/documents"): documents.list_documents,
+    ("post", "/system/documents"): documents.upload,
+    ("get", "/system/documents/count"): documents.count_documents,
+    ("delete", "/system/documents/{id}"): documents.remove,
+    ("get", "/system/documents/{id}/download"): documents.download,
     ("get", "/system/info"): identity.system_info,
     ("post", "/system/members/{id}/deactivate"): identity.deactivate,
     ("get", "/system/members/{id}/image"): customers.image,

@@ -53,6 +53,8 @@ GUARDS = (
     ("/time/workTypes", "Table Setup"),
     ("/time/workRoles", "Table Setup"),
     ("/system/myCompany", "My Company"),
+    ("/system/documents", "Manage Attachments"),
+    ("/system/fileuploadsettings", "Table Setup"),
 )
 
 LEVELS = {

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Self, cast
 from psa.providers.connectwise.reference import JsonObject
 from psa.providers.connectwise.sandbox.callbacks import CallbackSender
 from psa.providers.connectwise.sandbox.control import PREFIX, serve_control
+from psa.providers.connectwise.sandbox.documents import DOCUMENTS, TICKETS
 from psa.providers.connectwise.sandbox.faults import Faults
 from psa.providers.connectwise.sandbox.gateway import Gateway
 from psa.providers.connectwise.sandbox.notes import all_notes
@@ -254,6 +255,15 @@ class SandboxServer:
         rows = self.store.table("service/tickets/notes").of((ticket_id,))
         rows += self.store.table("project/tickets/notes").of((ticket_id,))
         return [record.data for record in rows]
+
+    def files(self, ticket_id: int) -> list[tuple[JsonObject, bytes]]:
+        """The files of a ticket, what is answered of each and its bytes, oldest first."""
+        state = self.gateway.state
+        return [
+            (record.data, state.files[record.id][2])
+            for record in self.store.table(DOCUMENTS).of(())
+            if state.files[record.id][:2] in [(kind, ticket_id) for kind in TICKETS]
+        ]
 
     def all_notes(self, ticket_id: int) -> list[JsonObject]:
         """As /allNotes answers them, time entry notes included. Raises: KeyError."""

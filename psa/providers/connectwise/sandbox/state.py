@@ -83,6 +83,8 @@ class State:
         """Public key → (private key, member id) of impersonation tokens."""
         self.attached: dict[int, list[int]] = {}
         """Ticket id → ids of the configurations attached to it."""
+        self.files: dict[int, tuple[str, int, bytes]] = {}
+        """Document id → (recordType, recordId, content) of the files of records."""
         self.signing_key = secrets.token_urlsafe(32)
         self.signing_key_id = str(uuid.uuid4())
         self.publish: Callable[[Event], None] = lambda event: None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from psa.providers.connectwise.reference import JsonObject
-from psa.providers.connectwise.sandbox import errors
+from psa.providers.connectwise.sandbox import documents, errors, time_entries
 from psa.providers.connectwise.sandbox.behaviour import Call
 from psa.providers.connectwise.sandbox.errors import Item
 from psa.providers.connectwise.sandbox.notes import SECTIONS, all_notes, notes_with_children
@@ -169,6 +169,8 @@ def _move(call: Call, ticket: Record, source: str, target: str, schema_name: str
         store.table(f"{source}/notes").remove(note)
         kept = {k: v for k, v in note.data.items() if k in note_fields}
         store.table(f"{target}/notes").add(kept, (ticket.id,), note.id)
+    time_entries.entries_move(call.state, ticket.id, target)
+    documents.files_move(call.state, ticket.id, target)
     log_change(call, moved, "updated")
     call.publish("ticket", "updated", moved)
 

@@ -128,6 +128,19 @@ def delete_entry(call: Call) -> Response:
     return handle_delete(call)
 
 
+def entries_move(state: State, ticket_id: int, table: str) -> None:
+    """Let the time of a ticket follow it when it is converted to the other kind."""
+    kinds = {place: kind for kind, (place, _reference) in CHARGED.items()}
+    entries = state.store.table(ENTRIES)
+    for entry in entries.of(()):
+        if entry.data.get("chargeToId") == ticket_id and _ticket_kind(entry.data):
+            entries.put(entry, {**entry.data, "chargeToType": kinds[table]})
+
+
+def _ticket_kind(entry: JsonObject) -> bool:
+    return entry.get("chargeToType") in ("ServiceTicket", "ProjectTicket")
+
+
 def _rules(state: State) -> JsonObject:
     rows = state.store.table("system/myCompany/timeExpense").rows.values()
     return next((row.data for row in rows), {})
@@ -162,10 +175,9 @@ def _charge(call: Call, data: JsonObject, context: Context) -> Record | None:
 
 
 def _ticket_of(state: State, entry: JsonObject) -> Record | None:
-    kind = entry.get("chargeToType")
-    if kind not in ("ServiceTicket", "ProjectTicket"):
+    if not _ticket_kind(entry):
         return None
-    return state.store.table(CHARGED[kind][0]).get(entry["chargeToId"])
+    return state.store.table(CHARGED[entry["chargeToType"]][0]).get(entry["chargeToId"])
 
 
 def _status_refuses(state: State, ticket: Record) -> bool:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 MAX_LINE = 65536
 MAX_HEADERS = 200
-MAX_BODY = 64 * 1024 * 1024
+MAX_BODY = 256 * 1024 * 1024
 
 REASONS = {status.value: status.phrase for status in HTTPStatus}
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from psa.providers.connectwise.sandbox.seed.customers import fill_customers, fill_own_company
+from psa.providers.connectwise.sandbox.seed.files import fill_files, fill_limits
 from psa.providers.connectwise.sandbox.seed.filler import fill_gaps
 from psa.providers.connectwise.sandbox.seed.lookups import fill_lookups
 from psa.providers.connectwise.sandbox.seed.people import fill_members
@@ -23,9 +24,11 @@ def fill(state: State, *, empty: bool) -> None:
     fill_members(planter)
     fill_service_desk(planter)
     fill_own_company(planter)
+    fill_limits(planter)
     if not empty:
         fill_customers(planter)
         fill_tickets(planter)
         fill_time(planter)
+        fill_files(planter)
         fill_gaps(planter)
     state.mails.clear()

@@ -112,6 +112,8 @@ def body_for(sandbox: SandboxServer, operation: Operation, path: str) -> Any:
         return known
     name = REFERENCE.schema_name(operation.body)
     assert name is not None
+    if name == "DocumentFormData":
+        return None
     body = sample(Planter(sandbox.gateway.state), name)
     if name == "BoardItemAssociation":
         body["id"] = 1
@@ -130,7 +132,7 @@ def prepared(running: SandboxServer) -> SandboxServer:
 
 
 def test_every_operation_has_a_handler() -> None:
-    assert len(REFERENCE.operations) == 508
+    assert len(REFERENCE.operations) == 517
     unserved = [o.operation_id for o in API_OPERATIONS if handler_of(o) is None]
     assert unserved == []
 
@@ -156,7 +158,10 @@ def test_write_answers_its_schema(api: Api, operation: Operation) -> None:
         entry = {**BODIES["/system/callbacks"], "url": "http://127.0.0.1:9/z?id="}
         api.post("/system/callbacks", entry)
     path = address(api.sandbox, operation)
-    answer = api.call(operation.method.upper(), path, json=body_for(api.sandbox, operation, path))
+    body: Any = {"json": body_for(api.sandbox, operation, path)}
+    if operation.body_media_type == "multipart/form-data":
+        body = {"data": {"recordType": "Ticket", "recordId": 57001}, "files": {"file": ("x.txt", b"x")}}
+    answer = api.call(operation.method.upper(), path, **body)
     assert answer.status_code == operation.status, answer.text
     if operation.response is not None:
         assert violations(operation.response, answer.json()) == []
