@@ -13,14 +13,15 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
 import requests.exceptions as failures
+from requests_toolbelt import MultipartEncoder
 from urllib3.util.timeout import Timeout
 
 from psa import __version__
@@ -41,12 +42,30 @@ USER_AGENT = f"ResolutionFlow-PSA/{__version__}"
 BODY_MAX_BYTES = 32 * 1024 * 1024
 """Bytes, after decompression. The largest honest answer is a page of 1000 records, a few megabytes."""
 
+STREAM_MAX_S = 600.0
+"""Longest a streamed body may take; whoever reads it may be slow, too."""
+
+Body: TypeAlias = bytes | IO[bytes] | MultipartEncoder
+"""What a request can carry: bytes, or what is read in pieces while it is sent."""
+
 Params = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
 _jitter = random.SystemRandom().random
 
 
 # Answers ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BodyStream:
+    """A body as it arrives, decompressed. Close it after use.
+
+    Raises: UnavailableError from blocks, when the rest does not come.
+    """
+
+    blocks: Iterator[bytes] = field(repr=False)
+    """At most 64 KiB each."""
+    close: Callable[[], None] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,8 @@ class Answer:
     body: bytes = field(repr=False)
     request_id: str
     elapsed_s: float
+    stream: BodyStream | None = None
+    """The body of a success that was asked for as a stream; body is empty then."""
 
     @property
     def ok(self) -> bool:
@@ -165,15 +186,16 @@ class HttpClient:
         write: bool,
         params: Params | None = None,
         json: Any = None,
-        body: bytes | IO[bytes] | None = None,
+        body: Body | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_s: float | None = None,
         body_max_bytes: int = BODY_MAX_BYTES,
+        stream: bool = False,
     ) -> Answer:
         """Send one request and return its answer, whatever the status; redirects are returned, not followed.
 
         Shape: write is False only for what may safely be sent twice; json is sent as UTF-8 JSON, body as it
-            is; params become the query.
+            is; params become the query. stream leaves the body of a success to `Answer.stream`.
         Units: deadline_s replaces the client's own call_deadline_s (long uploads).
         Raises: ConnectFailedError, HostNotAllowedError, CertificateError (nothing was sent);
             OutcomeUnknownError (a write may have left, no complete answer came);
@@ -203,7 +225,7 @@ class HttpClient:
         )
         repeats = 0
         while True:
-            answer, failure = self._attempt(request, context, deadline, body_max_bytes)
+            answer, failure = self._attempt(request, context, deadline, body_max_bytes, stream=stream)
             if write:
                 break
             wait_s = read_repeat_after_s(
@@ -228,7 +250,7 @@ class HttpClient:
         method: str,
         url: str,
         params: Params | None,
-        body: bytes | IO[bytes] | None,
+        body: Body | None,
         headers: Mapping[str, str],
     ) -> requests.PreparedRequest:
         # Not session.prepare_request: it merges cookies, hooks and environment we do not have.
@@ -237,7 +259,13 @@ class HttpClient:
         return request
 
     def _attempt(
-        self, request: requests.PreparedRequest, context: CallFacts, deadline: float, body_max_bytes: int
+        self,
+        request: requests.PreparedRequest,
+        context: CallFacts,
+        deadline: float,
+        body_max_bytes: int,
+        *,
+        stream: bool,
     ) -> tuple[Answer | None, ProviderError | None]:
         """Send once; return the answer or the error it became."""
         started = time.monotonic()
@@ -257,13 +285,15 @@ class HttpClient:
                 )
                 if context.write:
                     mark_write_sent()
-                content = _read_body(response, body_max_bytes)
+                streams = stream and response.status_code < 300
+                content = b"" if streams else _read_body(response, body_max_bytes)
                 answer = Answer(
                     response.status_code,
                     response.headers,
                     content,
                     context.request_id,
                     time.monotonic() - started,
+                    BodyStream(_blocks(response, call, context), response.close) if streams else None,
                 )
             except HostNotAllowedError as exc:
                 failure = HostNotAllowedError(exc.message, host=exc.host, operation=context.operation)
@@ -291,6 +321,17 @@ def _read_body(response: requests.Response, max_bytes: int) -> bytes:
         response.close()
         raise
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _blocks(response: requests.Response, call: Call, context: CallFacts) -> Iterator[bytes]:
+    """Yield a body in pieces, decompressed; the socket is given back at its end and closed on trouble."""
+    call.deadline = time.monotonic() + STREAM_MAX_S
+    try:
+        yield from response.raw.stream(65_536, decode_content=True)
+    except TRANSPORT_FAILURES as exc:
+        raise error_for(exc, call, context) from exc
+    finally:
+        response.close()
 
 
 def _log(context: CallFacts, answer: Answer | None, failure: ProviderError | None, elapsed_s: float) -> None:

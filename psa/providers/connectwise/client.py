@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from requests_toolbelt import MultipartEncoder
+
 from psa.exceptions import ClientIdRefusedError, ProviderError, RejectedError, UnavailableError
 from psa.providers.connectwise import sites
 from psa.providers.connectwise.auth import accept_header, auth_headers
@@ -25,6 +27,7 @@ from psa.types import ConnectionConfig, Endpoint, Page
 T = TypeVar("T")
 Parse = Callable[[Mapping[str, Any]], T]
 Params = dict[str, str | int]
+Form = Callable[[], MultipartEncoder]
 
 SETTLED_S = 10.0
 """Seconds for which "the codebase has not changed" is believed, so that many lanes ask once."""
@@ -110,7 +113,10 @@ class ConnectWiseClient:
         write: bool = False,
         params: Params | None = None,
         json: Any = None,
+        form: Form | None = None,
         headers: Mapping[str, str] | None = None,
+        deadline_s: float | None = None,
+        stream: bool = False,
     ) -> Answer:
         """Return a 2xx answer. A call that went to an old codebase, or asked for an unknown API model, did
         nothing: it is sent once more, writes too.
@@ -120,6 +126,8 @@ class ConnectWiseClient:
         endpoint = self._located()
         relocated = False
         while True:
+            body = form() if form else None
+            typed = {"Content-Type": body.content_type} if body else {}
             answer = self.http.send(
                 method,
                 f"{endpoint.base_url}{path}",
@@ -127,7 +135,15 @@ class ConnectWiseClient:
                 write=write,
                 params=params,
                 json=json,
-                headers={**self._login, "Accept": accept_header(endpoint.api_version), **(headers or {})},
+                body=body,
+                headers={
+                    **self._login,
+                    "Accept": accept_header(endpoint.api_version),
+                    **typed,
+                    **(headers or {}),
+                },
+                deadline_s=deadline_s,
+                stream=stream,
             )
             if answer.ok:
                 return answer
@@ -198,11 +214,12 @@ class ConnectWiseClient:
         order_by: str = "",
         page: int = 1,
         page_size: int = 50,
+        params: Params | None = None,
     ) -> Page[T]:
         """Read one page of a list; a filter too long for a URL goes to the list's `/search`."""
         filters = {"conditions": conditions, "orderBy": order_by}
         filters = {name: value for name, value in filters.items() if value}
-        paging: Params = {"page": page, "pageSize": page_size}
+        paging: Params = {**(params or {}), "page": page, "pageSize": page_size}
         base = self._located().base_url
         if len(base) + len(path) + len(urlencode({**filters, **paging})) < URL_MAX_CHARS:
             answer = self.call("GET", path, operation=operation, params={**filters, **paging})
@@ -240,12 +257,26 @@ class ConnectWiseClient:
                 headers = {}  # a server older than forward-only paging counts pages
         raise UnavailableError("ConnectWise sent a list that goes in circles.", operation=operation)
 
-    def write(self, method: str, path: str, parse: Parse[T], *, operation: str, json: Any) -> T:
+    def write(
+        self,
+        method: str,
+        path: str,
+        parse: Parse[T],
+        *,
+        operation: str,
+        json: Any = None,
+        form: Form | None = None,
+        deadline_s: float | None = None,
+    ) -> T:
         """Send a change and return the record of its answer.
+
+        Shape: form makes the same multipart form each time it is called, with its files at their first byte.
 
         Raises: OutcomeUnknownError whenever a 2xx answer could not be read.
         """
-        answer = self.call(method, path, operation=operation, write=True, json=json)
+        answer = self.call(
+            method, path, operation=operation, write=True, json=json, form=form, deadline_s=deadline_s
+        )
         try:
             body = answer.json()
             if not isinstance(body, dict):

@@ -212,6 +212,7 @@ def _capped(wait_s: float | None) -> float | None:
 
 
 ROWS: tuple[Row, ...] = (
+    Row(_rejected, statuses={413}),  # whoever says it, even as a page, took nothing in
     Row(_limited, statuses={429}),  # Cloudflare sends it as a page, without the JSON
     Row(_keys, statuses={401}),  # the code differs between releases, so only the status counts
     Row(_moved, statuses=range(300, 400)),

@@ -19,6 +19,7 @@ from psa.types import (
     Company,
     Configuration,
     Contact,
+    Document,
     Member,
     Note,
     NoteKind,
@@ -304,6 +305,22 @@ def time_body(
     if draft.billable is not None:
         body["billableOption"] = BILLABLE[draft.billable]
     return body
+
+
+def document(raw: Raw, ticket_id: str) -> Document:
+    """Return a file of a ticket. Only one that says it is not public is for staff alone."""
+    size = raw.get("size")
+    return Document(
+        id=record_id(raw),
+        ticket_id=ticket_id,
+        title=_text(raw, "title"),
+        file_name=_text(raw, "fileName"),
+        size=size if isinstance(size, int) and size >= 0 else None,
+        customer_visible=raw.get("publicFlag") is not False,
+        created_at=utc(raw.get("createdOnDate")) or utc(_part(raw, "_info").get("lastUpdated")),
+        created_by=_text(raw, "owner"),
+        raw=raw,
+    )
 
 
 def _part(raw: Raw, name: str) -> Raw:

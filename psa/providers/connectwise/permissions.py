@@ -83,6 +83,11 @@ OPERATION_FEATURES: Mapping[str, Feature] = {
     "time_entries_of": Feature.TIME_ENTRIES,
     "time_entry_add": Feature.TIME_ENTRIES,
     "time_entry_find": Feature.TIME_ENTRIES,
+    "document_max_bytes": Feature.DOCUMENTS,
+    "documents_of": Feature.DOCUMENTS,
+    "document_upload": Feature.DOCUMENTS,
+    "document_find": Feature.DOCUMENTS,
+    "document_open": Feature.DOCUMENTS,
 }
 """By the operation name that goes into logs and errors; `project` operations end in `@project`."""
 
@@ -95,6 +100,7 @@ LIST_READS: Mapping[Feature, str] = {
     Feature.CONFIGURATIONS: "/company/configurations",
     Feature.PROJECT_TICKETS: "/project/tickets",
     Feature.TIME_ENTRIES: "/time/entries",
+    Feature.DOCUMENTS: "/system/documents",
 }
 """Lists that are read, one record each, where the role's rows do not tell. Reading shows Inquire only."""
 

@@ -16,6 +16,7 @@ from psa.exceptions import (
 )
 from psa.providers.connectwise import mapping, sites
 from psa.providers.connectwise.auth import CREDENTIAL_SCHEMA
+from psa.providers.connectwise.documents import DocumentOperations
 from psa.providers.connectwise.lookups import LookupOperations
 from psa.providers.connectwise.notes import NoteOperations
 from psa.providers.connectwise.permissions import LIST_READS, NEEDS, grant_for, judge_rows
@@ -28,7 +29,9 @@ _NOT_TOLD = (MovedError, NotFoundError, PermissionDeniedError, RejectedError)
 """Refusals of a single read that say nothing about the keys."""
 
 
-class ConnectWiseProvider(TicketOperations, NoteOperations, TimeOperations, LookupOperations):
+class ConnectWiseProvider(
+    TicketOperations, NoteOperations, TimeOperations, DocumentOperations, LookupOperations
+):
     """ConnectWise PSA (Manage) over its REST API."""
 
     key = "connectwise"
@@ -52,6 +55,7 @@ class ConnectWiseProvider(TicketOperations, NoteOperations, TimeOperations, Look
             Capability.CONTACTS,
             Capability.CONFIGURATIONS,
             Capability.TIME_ENTRIES,
+            Capability.DOCUMENTS,
         }
     )
 

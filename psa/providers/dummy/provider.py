@@ -15,6 +15,7 @@ from psa.exceptions import (
     RejectedError,
 )
 from psa.providers.base import Cache
+from psa.providers.dummy.documents import DummyDocuments
 from psa.providers.dummy.server import API_MEMBER, DummyServer
 from psa.providers.dummy.time_entries import DummyTime
 from psa.providers.http import HttpClient, mark_write_sent
@@ -47,7 +48,7 @@ REFUSED_KEY = "refused"
 """An API key with this value is refused, so that a wrong key can be tried without a network."""
 
 
-class DummyProvider(DummyTime):
+class DummyProvider(DummyTime, DummyDocuments):
     """A PSA in memory. What is written stays until the process ends or `DummyServer.reset` is called."""
 
     key = "dummy"
@@ -67,6 +68,7 @@ class DummyProvider(DummyTime):
             Capability.CONTACTS,
             Capability.CONFIGURATIONS,
             Capability.TIME_ENTRIES,
+            Capability.DOCUMENTS,
         }
     )
     credential_schema = (

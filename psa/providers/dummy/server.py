@@ -19,6 +19,7 @@ from psa.types import (
     Company,
     Configuration,
     Contact,
+    Document,
     Member,
     Note,
     NoteDraft,
@@ -64,6 +65,9 @@ class DummyServer:
     devices: dict[tuple[RecordType, str], list[Configuration]] = field(default_factory=dict)
     times: dict[tuple[RecordType, str], list[TimeEntry]] = field(default_factory=dict)
     """Oldest first."""
+    files: dict[tuple[RecordType, str], list[tuple[Document, bytes]]] = field(default_factory=dict)
+    """Files of tickets and their content, oldest first."""
+    file_max_bytes: int = 50_000_000
     time_closed_before: date | None = None
     """Days before it take no time entries; None leaves all open."""
     mails: list[tuple[str, str]] = field(default_factory=list)

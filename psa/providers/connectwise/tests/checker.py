@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+from requests_toolbelt import MultipartEncoder
 
 from psa.providers.connectwise.reference import Operation, load_reference
 
@@ -62,6 +63,10 @@ def check_request(request: requests.PreparedRequest) -> None:
     if request.headers.get("pagination-type"):
         assert "orderBy" not in query
         assert "page" not in query
+    if isinstance(request.body, MultipartEncoder):
+        _check_form(operation, request.body, request.headers)
+        checked.append(f"{operation.method.upper()} {operation.path}")
+        return
     body = json.loads(request.body) if request.body else None
     if body is not None:
         assert request.headers["Content-Type"] == "application/json"
@@ -79,6 +84,16 @@ def check_request(request: requests.PreparedRequest) -> None:
         assert operation.body is not None
         _check_value(operation.body, body, "body")
     checked.append(f"{operation.method.upper()} {operation.path}")
+
+
+def _check_form(operation: Operation, form: MultipartEncoder, headers: Mapping[str, str]) -> None:
+    """Raise AssertionError for parts the facts do not know, and for a file the customer would see."""
+    assert operation.body_media_type == "multipart/form-data"
+    assert headers["Content-Type"] == form.content_type
+    assert headers["Content-Length"] == str(form.len)
+    known = load_reference().resolve(operation.body or {})["properties"]
+    assert set(form.fields) <= set(known)
+    assert form.fields["privateFlag"] == "True"
 
 
 def _filtered(conditions: str, order_by: str) -> Iterator[str]:

@@ -28,9 +28,9 @@ BASE = "https://api-na.myconnectwise.net/v2025_1/apis/3.0"
 def check_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
     original = HttpClient._attempt
 
-    def attempt(self: HttpClient, request: Any, *rest: Any) -> Any:
+    def attempt(self: HttpClient, request: Any, *rest: Any, **options: Any) -> Any:
         check_request(request)
-        return original(self, request, *rest)
+        return original(self, request, *rest, **options)
 
     monkeypatch.setattr(HttpClient, "_attempt", attempt)
 

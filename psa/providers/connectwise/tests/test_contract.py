@@ -11,6 +11,7 @@ from psa.providers.connectwise.provider import ConnectWiseProvider
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.providers.http import HttpClient
 from psa.providers.tests.contract import MemoryCache, ProviderContract, World
+from psa.providers.tests.contract_documents import DocumentContract
 from psa.types import ConnectionConfig, RecordType
 
 
@@ -36,3 +37,7 @@ def world(sandbox: SandboxServer) -> Iterator[World]:
 
 class TestConnectWiseContract(ProviderContract):
     """See `ProviderContract`."""
+
+
+class TestConnectWiseDocuments(DocumentContract):
+    """See `DocumentContract`."""

@@ -10,6 +10,7 @@ from psa.providers.dummy.provider import DummyProvider
 from psa.providers.dummy.server import DummyServer
 from psa.providers.http import HttpClient
 from psa.providers.tests.contract import MemoryCache, ProviderContract, World
+from psa.providers.tests.contract_documents import DocumentContract
 from psa.types import ConnectionConfig, RecordType
 
 
@@ -30,3 +31,7 @@ def world() -> Iterator[World]:
 
 class TestDummyContract(ProviderContract):
     """See `ProviderContract`."""
+
+
+class TestDummyDocuments(DocumentContract):
+    """See `DocumentContract`."""
