@@ -61,6 +61,7 @@ ATTEMPTS = {
     "psa-permission": ("Permission missing", "bad"),
     "ticket-gone": ("Ticket not found", "bad"),
     "ticket-merged": ("Ticket was merged", "info"),
+    "ticket-converted": ("Ticket was converted", "info"),
     "already-closed": ("Ticket was closed", "wait"),
     "board-changed": ("Ticket is on another board", "wait"),
     "status-unchanged": ("The PSA kept the old status", "bad"),

@@ -71,6 +71,8 @@ class PsaSettings:
     NOTE_MAX_CHARS: int = 15_000
     """Longest text of one note; longer documentation is posted in parts."""
     NOTE_MAX_PARTS: int = 8
+    DOCUMENT_MAX_BYTES: int = 104_857_600
+    """Largest file that is attached to a ticket; the PSA may take less."""
     UNMAPPED_AUTHOR: str = "api_member"
     """Notes of a person without a mapped member: `api_member` posts them, name first; `hold` waits."""
     REFERENCE_TTL_S: float = 300.0
@@ -81,6 +83,8 @@ class PsaSettings:
     """How long `psa_prune` leaves the attempts of finished deliveries; None keeps them for ever."""
     RECEIPTS_KEEP: timedelta | None = timedelta(days=14)
     """How long `psa_prune` leaves webhook receipts that were dealt with; None keeps them for ever."""
+    FILES_KEEP: timedelta | None = timedelta(days=1)
+    """How long `psa_prune` leaves the content of files that were attached or discarded; None: for ever."""
     DELIVERIES_KEEP: timedelta | None = None
     """How long `psa_prune` leaves units with nothing open or dead, and their deliveries; None: for ever.
 
@@ -90,7 +94,7 @@ class PsaSettings:
 def keep_problems(current: PsaSettings) -> list[tuple[str, str]]:
     """Return the `…_KEEP` settings that cannot be used, each with what is wrong with it."""
     found = []
-    for name in ("IDEMPOTENCY_KEEP", "ATTEMPTS_KEEP", "RECEIPTS_KEEP", "DELIVERIES_KEEP"):
+    for name in ("IDEMPOTENCY_KEEP", "ATTEMPTS_KEEP", "RECEIPTS_KEEP", "FILES_KEEP", "DELIVERIES_KEEP"):
         value = getattr(current, name)
         if value is None and name != "IDEMPOTENCY_KEEP":
             continue

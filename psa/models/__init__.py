@@ -4,6 +4,7 @@ from psa.models.attempt_total import AttemptCursor, AttemptTotal
 from psa.models.callback import CallbackSubscription, WebhookReceipt
 from psa.models.connection import AuditEntry, Connection
 from psa.models.delivery import Delivery, DeliveryAttempt, WorkUnit
+from psa.models.file_block import FileBlock
 from psa.models.idempotency import IdempotencyRecord
 from psa.models.member_mapping import MemberMapping
 from psa.models.member_review import MemberReview
@@ -19,6 +20,7 @@ __all__ = [
     "Connection",
     "Delivery",
     "DeliveryAttempt",
+    "FileBlock",
     "IdempotencyRecord",
     "MemberMapping",
     "MemberReview",

@@ -133,7 +133,8 @@ class Delivery(models.Model):
     optional = models.BooleanField(default=False)
     """True when its death does not hold the rest of its unit."""
     payload = models.JSONField()
-    """Notes: {"text", "notify"}; status: {"status" (id or exact name), "notify"}."""
+    """Notes: {"text", "notify"}; status: {"status" (id or exact name), "notify"}; time: `outbox.time_entry`;
+    document: {"file_name", "title", "media_type", "size"}, its content lies in `FileBlock`."""
     marker = models.CharField(max_length=40, blank=True)
     """Last line of the text (`Ref RF-7K2M9QXA`), built from no id; empty for kinds without text."""
     text_hash = models.CharField(max_length=64, blank=True)

@@ -10,10 +10,11 @@ from django.db import transaction
 
 from psa.conf import psa_settings
 from psa.database import database_now
-from psa.exceptions import InvalidInputError, UnsupportedOperationError
+from psa.exceptions import InvalidInputError
 from psa.models import Connection, Delivery, MemberMapping, TicketLink, WorkUnit
 from psa.models.delivery import API_MEMBER, OPEN_STATES, DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import statements
+from psa.outbox.document import document_hash, document_payload, document_store
 from psa.outbox.kick import lane_kick
 from psa.outbox.text import marker_new, text_clean, text_hash, text_split
 from psa.outbox.time_entry import HELD, time_payload
@@ -46,7 +47,9 @@ class Draft:
     text_hash: str = ""
     dropped: int = 0
     """Control characters taken out of the whole text."""
-    optional: bool = field(default=False)
+    optional: bool = False
+    file: DocumentPart | None = field(default=None, repr=False)
+    """Whose content is stored with the delivery."""
 
     @property
     def held(self) -> bool:
@@ -62,7 +65,7 @@ class Draft:
             engineer = self.payload["engineer"]
             return members.get(engineer["id"]) or engineer["name"], "member"
         member = members.get(poster.user_id)
-        if self.kind == DeliveryKind.STATUS or not member:
+        if self.kind in (DeliveryKind.STATUS, DeliveryKind.DOCUMENT) or not member:
             return API_MEMBER, "api_member"
         return member, "member"
 
@@ -71,7 +74,7 @@ def plan(provider: type[Provider], record_type: RecordType, parts: Sequence[Part
     """Return the deliveries that parts become, in order. Nothing is stored and nobody is asked.
 
     Raises: InvalidInputError `empty-text`, `text-too-long`, `notify-internal`, `nothing-to-post`,
-        `invalid-time`; UnsupportedOperationError.
+        `invalid-time`, `empty-file`, `file-too-large`; UnsupportedOperationError.
     """
     if record_type is RecordType.PROJECT:
         provider.require(Capability.PROJECT_TICKETS)
@@ -89,8 +92,8 @@ def plan(provider: type[Provider], record_type: RecordType, parts: Sequence[Part
             provider.require(Capability.TIME_ENTRIES)
             drafts.append(Draft(DeliveryKind.TIME, time_payload(part), optional=True))
         else:
-            # Files are not kept yet, whatever the provider offers.
-            raise UnsupportedOperationError(provider.label, Capability.DOCUMENTS.value)
+            provider.require(Capability.DOCUMENTS)
+            drafts.append(_plan_document(part))
     return drafts
 
 
@@ -133,6 +136,16 @@ def _plan_status(part: StatusPart) -> Draft:
             fields={"status": ["Name a status of the ticket's board."]},
         )
     return Draft(kind=DeliveryKind.STATUS, payload={"status": wanted, "notify": part.notify})
+
+
+def _plan_document(part: DocumentPart) -> Draft:
+    return Draft(
+        kind=DeliveryKind.DOCUMENT,
+        payload=document_payload(part),
+        text_hash=document_hash(part),
+        optional=True,
+        file=part,
+    )
 
 
 def enqueue(
@@ -182,6 +195,9 @@ def enqueue(
                 )
             )
         unit.posted = Delivery.objects.bulk_create(rows)
+        for row, draft in zip(rows, drafts, strict=True):
+            if draft.file is not None:
+                document_store(row.pk, draft.file)
         if any(draft.held for draft in drafts):
             statements.units_settle([unit.pk])
             unit.refresh_from_db(fields=["state"])

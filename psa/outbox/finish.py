@@ -294,6 +294,9 @@ def _audit(delivery: Delivery, claim: Claim, outcome: Outcome) -> AuditEntry:
             "hours": time_hours(delivery.payload),
             "engineer": delivery.payload["engineer"]["name"],
         }
+    elif delivery.kind == DeliveryKind.DOCUMENT:
+        verb, visible = "document.attached", outcome.code == "shown-to-customer"
+        facts |= {"after": kept_text(outcome.written), "size": delivery.payload["size"]}
     else:
         visible = NoteKind(delivery.kind).customer_visible or outcome.code == "shown-to-customer"
         facts["after"] = kept_text(outcome.written)

@@ -6,9 +6,16 @@ import logging
 from dataclasses import replace
 
 from psa.conf import psa_settings
-from psa.exceptions import InvalidStatusError, NotFoundError, PermissionDeniedError, ProviderError
+from psa.exceptions import (
+    InvalidStatusError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProviderError,
+    UnsupportedOperationError,
+)
 from psa.models.delivery import API_MEMBER, NOTE_KINDS, DeliveryKind
 from psa.outbox.claim import Claim
+from psa.outbox.document import document_send
 from psa.outbox.outcome import Health, Next, Outcome, outcome_of
 from psa.outbox.reconcile import look
 from psa.outbox.text import note_text
@@ -51,9 +58,9 @@ def _attempt(claim: Claim) -> Outcome:
         # Several calls, one deadline: the lease is as long as one.
         with claim.provider.http.one_deadline():
             return _send_status(claim)
-    if claim.kind == DeliveryKind.TIME:
+    if claim.kind in _SEND_OPTIONAL:
         with claim.provider.http.one_deadline():
-            return _send_time(claim)
+            return _send_optional(claim)
     return Outcome(Next.DEAD, "unsupported", f"A delivery of kind {claim.kind} cannot be sent yet.")
 
 
@@ -120,12 +127,15 @@ def _send_note(claim: Claim) -> Outcome:
     )
 
 
-def _send_time(claim: Claim) -> Outcome:
+_SEND_OPTIONAL = {DeliveryKind.TIME: time_send, DeliveryKind.DOCUMENT: document_send}
+
+
+def _send_optional(claim: Claim) -> Outcome:
     try:
         ticket, hindered = _read_first(claim)
-        return hindered or replace(time_send(claim), ticket=ticket)
+        return hindered or replace(_SEND_OPTIONAL[DeliveryKind(claim.kind)](claim), ticket=ticket)
     except PermissionDeniedError as exc:
-        # Of an optional part: it needs a person, but must not hold the notes and the status behind it.
+        # It needs a person, but must not hold the notes and the status behind it.
         return replace(outcome_of(exc, sent=False), next=Next.DEAD)
 
 
@@ -207,9 +217,30 @@ def _status_delivered(claim: Claim, ticket: Ticket, *, sent: bool, wanted: Statu
 
 
 def _not_found(claim: Claim, exc: NotFoundError) -> Outcome:
-    """Believe a 404 only after the same keys could read something else."""
+    """Believe a 404 only after the same keys could read something else, and the ticket is of no other kind.
+
+    A ticket that was converted keeps its id: what waits for it follows it, what is looked for is looked for
+    there.
+    """
     try:
         claim.provider.check_access()
+        converted = _converted(claim)
+        if converted is None:
+            return outcome_of(exc, sent=False)
+        if claim.look:
+            return look(replace(claim, record_type=converted.record_type.value))
     except Exception as probe:  # noqa: BLE001  whatever the probe says, nothing was written by it
         return outcome_of(probe, sent=False)
-    return outcome_of(exc, sent=False)
+    text = f"Ticket {converted.id} is a {converted.record_type.value} ticket now; what waited follows it."
+    return Outcome(Next.FOLLOW, "ticket-converted", text, health=Health.GOOD, ticket=converted)
+
+
+def _converted(claim: Claim) -> Ticket | None:
+    """Return the ticket as one of the other kind, None when there is none of that id either."""
+    service = RecordType(claim.record_type) is RecordType.SERVICE
+    try:
+        return claim.provider.ticket_get(
+            claim.ticket_id, RecordType.PROJECT if service else RecordType.SERVICE
+        )
+    except (NotFoundError, PermissionDeniedError, UnsupportedOperationError):
+        return None

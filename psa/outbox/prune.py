@@ -19,7 +19,7 @@ from django.db import connection as database
 from django.db.models import Exists, OuterRef, ProtectedError, Q, QuerySet, RestrictedError
 
 from psa.conf import keep_problems, psa_settings
-from psa.models import Delivery, DeliveryAttempt, IdempotencyRecord, WebhookReceipt, WorkUnit
+from psa.models import Delivery, DeliveryAttempt, FileBlock, IdempotencyRecord, WebhookReceipt, WorkUnit
 from psa.models.callback import ReceiptState
 from psa.models.delivery import DeliveryState, UnitState
 from psa.outbox.totals import attempt_totals_roll, counted_id
@@ -31,7 +31,15 @@ AT_ONCE = 500
 UNITS_AT_ONCE = 200
 """Fewer, because each takes its deliveries and attempts along: about 0.1 seconds a transaction."""
 
-KINDS = ("idempotency_records", "attempts", "webhook_receipts", "units", "deliveries", "kept")
+KINDS = (
+    "idempotency_records",
+    "attempts",
+    "webhook_receipts",
+    "file_blocks",
+    "units",
+    "deliveries",
+    "kept",
+)
 """Names in the answer of `prune`."""
 
 SETTLED = (DeliveryState.DELIVERED, DeliveryState.DISCARDED)
@@ -51,8 +59,9 @@ def prune(
 ) -> dict[str, int]:
     """Remove what the `…_KEEP` settings allow and return how many rows of each kind went.
 
-    Shape: {"idempotency_records": 3, "attempts": 9, "webhook_receipts": 27, "units": 1, "deliveries": 2,
-        "kept": 0}; `kept` are old rows that something else points at. With dry_run: what would go.
+    Shape: {"idempotency_records": 3, "attempts": 9, "webhook_receipts": 27, "file_blocks": 4, "units": 1,
+        "deliveries": 2, "kept": 0}; `kept` are old rows that something else points at. With dry_run: what
+        would go.
     keep_going is asked before each batch; on False the call ends, and the next one goes on.
     Raises: ImproperlyConfigured, when a `…_KEEP` setting is no time, or none that is longer than 0.
     """
@@ -114,6 +123,15 @@ def _kinds(now: datetime, *, dry_run: bool) -> Iterator[_Kind]:
     if current.RECEIPTS_KEEP is not None:
         cutoff = now - current.RECEIPTS_KEEP
         yield _plain("webhook_receipts", WebhookReceipt, "received_at", cutoff, Q(state__in=DEALT_WITH))
+    if current.FILES_KEEP is not None:
+        # What may yet be looked at again is not sent again, so its file can go all the same.
+        yield _plain(
+            "file_blocks",
+            FileBlock,
+            "created_at",
+            now - current.FILES_KEEP,
+            Q(delivery__state__in=SETTLED),
+        )
     if current.DELIVERIES_KEEP is not None:
         cutoff = now - current.DELIVERIES_KEEP
         yield _Kind(
@@ -173,6 +191,7 @@ def _unit_pointed_at(old_record: Q) -> Q:
         Delivery._meta.get_field("unit"),
         Delivery._meta.get_field("supersedes"),
         DeliveryAttempt._meta.get_field("delivery"),
+        FileBlock._meta.get_field("delivery"),
     }
     pointers = [
         # What goes before the units in the same run does not hold them, in a dry run either.
@@ -188,6 +207,7 @@ def _unit_pointed_at(old_record: Q) -> Q:
 def _units_remove(ids: list[int]) -> Counter[str]:
     deliveries = Delivery.objects.filter(unit__in=ids)
     attempts, _by_model = DeliveryAttempt.objects.filter(delivery__unit__in=ids).delete()
+    FileBlock.objects.filter(delivery__unit__in=ids).delete()
     # Within a unit an edited text points at the one it replaced; nothing outside does.
     deliveries.exclude(supersedes=None).update(supersedes=None)
     gone = deliveries.count()

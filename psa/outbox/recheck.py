@@ -38,7 +38,7 @@ class Rechecked:
 
 def duplicate_problem(kind: str, times: int) -> dict[str, str]:
     """Return what a person reads of what stands on its ticket more than once."""
-    thing = "time entry" if kind == DeliveryKind.TIME else "note"
+    thing = {DeliveryKind.TIME: "time entry", DeliveryKind.DOCUMENT: "file"}.get(DeliveryKind(kind), "note")
     return {
         "code": "duplicate",
         "text": f"This {thing} stands {times} times on the ticket.",
@@ -83,6 +83,8 @@ def marked(provider: Provider, ticket_id: str, record_type: RecordType, marker: 
     """
     if kind == DeliveryKind.TIME:
         return len(provider.time_entry_find(ticket_id, record_type, marker))
+    if kind == DeliveryKind.DOCUMENT:
+        return len(provider.document_find(ticket_id, record_type, marker))
     return len(provider.note_find(ticket_id, record_type, marker, NoteKind(kind)))
 
 

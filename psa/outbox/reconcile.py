@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from psa.models.delivery import API_MEMBER, NOTE_KINDS, DeliveryKind
 from psa.outbox.claim import Claim
+from psa.outbox.document import document_look
 from psa.outbox.outcome import Health, Next, Outcome
 from psa.outbox.time_entry import time_look
 from psa.types import NoteKind, RecordType
@@ -33,6 +34,8 @@ def look(claim: Claim) -> Outcome:
         )
     if claim.kind == DeliveryKind.TIME:
         return time_look(claim)
+    if claim.kind == DeliveryKind.DOCUMENT:
+        return document_look(claim)
     ticket = claim.provider.ticket_get(claim.ticket_id, record_type)
     if ticket.status is not None and claim.payload["status"] in (ticket.status.name, ticket.status.id):
         return Outcome(

@@ -41,6 +41,7 @@ from psa.services.changes import (
     shown_as,
     waits_for_person,
 )
+from psa.services.document_preview import document_preview
 from psa.services.time_preview import time_previews
 from psa.types import Actor, NoteKind, PartPreview, RecordType, Scope, Status, Tenant
 
@@ -65,7 +66,7 @@ def unit_enqueue(
 def unit_preview(tenant: Tenant, link_id: int, parts: Sequence[Part], *, actor: Actor) -> list[PartPreview]:
     """Return what each delivery would do: text, readers, mails, author. Nothing is stored.
 
-    Only for time is the PSA asked, and its silence passes.
+    Only for time and files is the PSA asked, and its silence passes.
     """
     link = _link(tenant, link_id)
     cls = provider_class(link.connection.provider, psa_settings().PROVIDERS)
@@ -81,6 +82,9 @@ def unit_preview(tenant: Tenant, link_id: int, parts: Sequence[Part], *, actor: 
     for draft in drafts:
         if draft.kind == DeliveryKind.TIME:
             previews.append(next(times))
+            continue
+        if draft.kind == DeliveryKind.DOCUMENT:
+            previews.append(document_preview(link, draft.payload))
             continue
         is_status = draft.kind == DeliveryKind.STATUS
         notes = [f"{draft.dropped} control characters were taken out."] if draft.dropped else []

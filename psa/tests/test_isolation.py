@@ -11,11 +11,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from psa import selectors, services
-from psa.exceptions import MissingError, UnsupportedOperationError
+from psa.exceptions import MissingError
 from psa.models import AuditEntry, Connection, Delivery, TicketLink, WorkUnit
 from psa.providers.dummy.server import DummyServer
 from psa.tests.conftest import World
-from psa.types import NoteDraft, NoteKind, NotePart, RecordType, StatusPart
+from psa.types import Document, NoteDraft, NoteKind, NotePart, RecordType, StatusPart
 
 pytestmark = pytest.mark.usefixtures("dummy")
 
@@ -23,12 +23,12 @@ Call = Callable[[World, World], Any]
 """Calls a function as our tenant's admin, with the ids of theirs."""
 
 
-def where_offered(call: Callable[[], object]) -> object:
-    """Ask for files; the provider in memory keeps none, and says so only to whose ticket it is."""
-    try:
-        return call()
-    except UnsupportedOperationError:
-        return None
+def file_there(world: World) -> str:
+    """Put a file on the ticket at the PSA and return its id."""
+    document = Document("8001", world.link.ticket_id, "A", "a.txt", 1)
+    place = (RecordType.SERVICE, world.link.ticket_id)
+    DummyServer.of(str(world.connection.pk)).files[place] = [(document, b"x")]
+    return document.id
 
 
 def problem_of(world: World) -> selectors.Problem:
@@ -154,11 +154,9 @@ MISSING: dict[str, Call] = {
     "selectors.time_entries": lambda us, them: selectors.time_entries(
         us.account, them.link.pk, them.engineer.pk
     ),
-    "selectors.documents": lambda us, them: where_offered(
-        lambda: selectors.documents(us.account, them.link.pk)
-    ),
-    "selectors.document_open": lambda us, them: where_offered(
-        lambda: selectors.document_open(us.account, them.link.pk, "1")
+    "selectors.documents": lambda us, them: selectors.documents(us.account, them.link.pk),
+    "selectors.document_open": lambda us, them: selectors.document_open(
+        us.account, them.link.pk, file_there(them)
     ),
     "selectors.delivery_get": lambda us, them: selectors.delivery_get(us.account, them.delivery.pk),
     "selectors.unit_get": lambda us, them: selectors.unit_get(us.account, them.unit.pk),

@@ -288,7 +288,7 @@ def test_wheel_needs_what_it_imports_and_no_drf(wheel: Path) -> None:
 
 
 def third_party_imports() -> set[str]:
-    """Return the top-level packages that psa imports, those of its extras left out."""
+    """Return the distributions whose packages psa imports, those of its extras left out."""
     found: set[str] = set()
     for path in (ROOT / "psa").rglob("*.py"):
         if {"tests", "api", "celery.py", "metrics.py"} & set(path.relative_to(ROOT).parts):
@@ -298,7 +298,8 @@ def third_party_imports() -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"psa"}
+    found -= set(sys.stdlib_module_names) | {"psa"}
+    return {name.replace("_", "-") for name in found}
 
 
 def test_other_host_passes_its_checks(project: Path) -> None:
