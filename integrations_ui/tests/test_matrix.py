@@ -17,7 +17,7 @@ from integrations_ui.tests.matrix import BODIES, CALLS, DELIVERED, PAGES, PREFIX
 from psa import selectors, services
 from psa.models import Delivery, StatusRule
 from psa.providers.dummy.server import DummyServer
-from psa.types import Actor, NoteKind, NotePart, RecordType
+from psa.types import Actor, Document, NoteKind, NotePart, RecordType
 from resolutionflow.accounts.models import Account, Role, User
 from resolutionflow.accounts.services import token_create, user_create
 from resolutionflow.sessions import services as session_services
@@ -78,6 +78,9 @@ class World:
         )
         server = DummyServer.of(str(self.connection.pk))
         self.number = next(number for kind, number in server.tickets if kind is RecordType.SERVICE)
+        server.files[(RecordType.SERVICE, self.number)] = [
+            (Document("1", self.number, f"{TELLTALE} file", "a.txt", 1), b"x")
+        ]
         self.session = session_services.session_create(self.account, actor=actor, title=f"{TELLTALE} session")
         linked = session_services.ticket_link(
             self.account, self.session.pk, self.connection.pk, self.number, actor=actor

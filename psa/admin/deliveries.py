@@ -6,12 +6,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.db.models.functions import Length
+from django.http import HttpRequest
 from django.utils.text import Truncator
 
 from psa import services
 from psa.admin.asked import Asked, AskingAdmin, Told
 from psa.admin.base import OwnConnectionFilter, ScopedAdmin, ScopedInline, problem_text
-from psa.models import Delivery, DeliveryAttempt
+from psa.models import Delivery, DeliveryAttempt, FileBlock
 from psa.models.delivery import DeliveryState
 from psa.services.changes import DEFINITE, waits_for_person
 from psa.types import Scope
@@ -100,8 +103,10 @@ class DeliveryAdmin(AskingAdmin):
 
     @admin.display(description="text")
     def text(self, delivery: Delivery) -> str:
-        """Return the text of a note, or the wanted status."""
-        return str(delivery.payload.get("text") or delivery.payload.get("status") or "—")
+        """Return the text of a note, the wanted status, the sentence of a time entry, the name of a file."""
+        payload = delivery.payload
+        names = ("text", "status", "notes", "file_name")
+        return str(next((payload[name] for name in names if payload.get(name)), "—"))
 
     @admin.display(description="problem")
     def problem_text(self, delivery: Delivery) -> str:
@@ -129,3 +134,27 @@ class DeliveryAttemptAdmin(ScopedAdmin):
         "request_id",
         "error",
     ]
+
+
+@admin.register(FileBlock)
+class FileBlockAdmin(ScopedAdmin):
+    """What is kept of files, without their content."""
+
+    tenant_path = "delivery__tenant"
+    list_display = ["delivery", "number", "size", "created_at"]
+    list_select_related = ["delivery"]
+    search_fields = ["delivery__link__ticket_id", "delivery__payload"]
+    ordering = ["-id"]
+    fields = ["delivery", "number", "size", "created_at"]
+    readonly_fields = ["size"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows without reading any file."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        rows = rows.defer("content").annotate(size_bytes=Length("content"))
+        return rows
+
+    @admin.display(description="bytes", ordering="size_bytes")
+    def size(self, block: FileBlock) -> str:
+        """Return how long the block is."""
+        return f"{getattr(block, 'size_bytes', 0):,}"

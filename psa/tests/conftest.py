@@ -15,6 +15,7 @@ from psa.models import (
     Connection,
     Delivery,
     DeliveryAttempt,
+    FileBlock,
     MemberMapping,
     StatusRule,
     TicketLink,
@@ -43,6 +44,7 @@ class World:
     unit: WorkUnit
     delivery: Delivery
     attempt: DeliveryAttempt
+    block: FileBlock
     audit: AuditEntry
     mapping: MemberMapping
     rule: StatusRule
@@ -65,6 +67,7 @@ class World:
             self.unit,
             self.delivery,
             self.attempt,
+            self.block,
             self.audit,
             self.mapping,
             self.rule,
@@ -116,6 +119,7 @@ def world_make(name: str) -> World:
         due_at=timezone.now(),
         **person,
     )
+    block = FileBlock.objects.create(delivery=delivery, number=0, content=name.encode())
     attempt = DeliveryAttempt.objects.create(
         delivery=delivery, action="send", started_at=timezone.now(), duration_ms=12, outcome=f"{name}-refused"
     )
@@ -167,6 +171,7 @@ def world_make(name: str) -> World:
         unit,
         delivery,
         attempt,
+        block,
         audit,
         mapping,
         rule,

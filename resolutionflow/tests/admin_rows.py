@@ -70,6 +70,7 @@ def tenant_grow(made: Tenant, number: int) -> None:
     _copy(world.delivery, seq=number, marker=f"RF-{number}")
     _copy(world.attempt)
     _copy(world.attempt, delivery_id=delivery.pk)
+    _copy(world.block, number=number)
     _copy(world.audit, **at)
     _copy(world.mapping, user_id=person.pk, own_credentials={"private_key": "k"}, **at)
     _copy(world.rule, **at)

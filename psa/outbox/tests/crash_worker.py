@@ -26,8 +26,22 @@ NOT_REACHED = 3
 """Exit code of a worker that did all its work without coming to the point."""
 
 
+_spared = 0
+"""How often the point is passed before it kills."""
+
+
+def spare(times: int) -> None:
+    """Let the point pass so many times first."""
+    global _spared
+    _spared = times
+
+
 def die() -> None:
-    """End this process as nothing can prevent it."""
+    """End this process as nothing can prevent it, unless it is spared this time."""
+    global _spared
+    if _spared:
+        _spared -= 1
+        return
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(ALARM_S)
 
@@ -46,16 +60,25 @@ def _replace(name: str, make: Callable[[Any], Any]) -> None:
 
 def before(name: str) -> None:
     """Die when a function is called."""
-    _replace(name, lambda _original: lambda *_args, **_kwargs: die())
+
+    def make(original: Any) -> Any:
+        def dying(*args: Any, **kwargs: Any) -> Any:
+            die()
+            return original(*args, **kwargs)
+
+        return dying
+
+    _replace(name, make)
 
 
 def after(name: str) -> None:
     """Die when a function returns."""
 
     def make(original: Any) -> Any:
-        def dying(*args: Any, **kwargs: Any) -> None:
-            original(*args, **kwargs)
+        def dying(*args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
             die()
+            return result
 
         return dying
 
@@ -112,7 +135,7 @@ def at_commit(name: str, *, done: bool) -> None:
         if inside and not done:
             die()
         commit()
-        if inside:
+        if inside and done:
             die()
 
     connection._commit = dying
@@ -129,6 +152,26 @@ def at_send(method: str, *, half: bool) -> None:
         if self._method == method:
             die()
 
+    http.client.HTTPConnection.send = dying
+
+
+def at_write() -> None:
+    """Die when only the head of a request that changes something has left."""
+    send, putrequest = http.client.HTTPConnection.send, http.client.HTTPConnection.putrequest
+    leaving: set[int] = set()
+
+    def started(self: Any, method: str, *args: Any, **kwargs: Any) -> None:
+        if method != "GET":
+            leaving.add(id(self))
+        putrequest(self, method, *args, **kwargs)
+
+    def dying(self: Any, data: Any) -> None:
+        send(self, data)
+        if id(self) in leaving:
+            leaving.discard(id(self))
+            die()
+
+    http.client.HTTPConnection.putrequest = started
     http.client.HTTPConnection.send = dying
 
 
@@ -165,6 +208,7 @@ POINTS: dict[str, Callable[[str], None]] = {
     "request half sent": lambda method: at_send(method, half=True),
     "answer waits": lambda method: at_answer(method, half=False),
     "answer half read": lambda method: at_answer(method, half=True),
+    "write half sent": lambda _method: at_write(),
     "call over": lambda _method: after("attempt"),
     "before finish": lambda _method: before("finish"),
     "lane given back": lambda _method: after_statement("finish", LINK),
@@ -194,6 +238,7 @@ def _work(job: dict[str, Any]) -> None:
     signal.alarm(ALARM_S)
     override_settings(PSA={**settings.PSA, **job["psa"]}).enable()
     POINTS[job["point"]](job["method"])
+    spare(job["spare"])
     Worker(2).run(once=True)
 
 
@@ -228,15 +273,17 @@ class CrashServer:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def crash(self, point: str, method: str = "POST", **psa: Any) -> None:
+    def crash(self, point: str, method: str = "POST", *, spare: int = 0, **psa: Any) -> None:
         """Run a worker until it kills itself at a point; psa are settings for it.
+
+        spare is how often it passes the point before.
 
         Raises: AssertionError when it ended in any other way.
         """
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
-        stdin.write(json.dumps({"point": point, "method": method, "psa": psa}) + "\n")
+        stdin.write(json.dumps({"point": point, "method": method, "spare": spare, "psa": psa}) + "\n")
         stdin.flush()
         status = int(stdout.readline())
         assert status != NOT_REACHED, f"the worker never came to {point!r}"
