@@ -127,8 +127,10 @@ def delivery_row(scope: Scope, delivery: Any) -> DeliveryRow:
 
 
 def _shown_text(delivery: Any) -> str:
-    """Return what a delivery says; of a time entry what prints on the invoice, and what staff alone read."""
+    """Return what a delivery says: time what prints on the invoice and what staff read, a file its name."""
     payload = delivery.payload
+    if delivery.kind == "document":
+        return str(payload.get("file_name", ""))
     if delivery.kind != "time":
         return str(payload.get("text", "")) if delivery.is_note else ""
     notes = payload.get("notes") or "nothing"

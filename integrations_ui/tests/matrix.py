@@ -79,6 +79,7 @@ PAGES = {
     f"{_SESSION}complete/": "GET engineer, POST engineer",
     f"{_SESSION}complete/statuses/": "GET engineer",
     f"{_SESSION}pause/": "POST engineer",
+    f"{_SESSION}attach/": "POST engineer",
     f"{_SESSION}resume/": "POST engineer",
     f"{_SESSION}files/": "GET engineer",
     f"{_SESSION}files/<str:document_id>/": "GET engineer",

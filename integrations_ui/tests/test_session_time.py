@@ -72,8 +72,6 @@ def psa(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
                 shown += kept(tenant, link_id, [part], actor=actor)
         return shown
 
-    extra = {Capability.TIME_ENTRIES, Capability.DOCUMENTS}
-    monkeypatch.setattr(ConnectWiseProvider, "capabilities", ConnectWiseProvider.capabilities | extra)
     monkeypatch.setattr(psa_services, "unit_preview", unit_preview)
     choices = TimeChoices(work_types=(Ref("3", "Remote"),), notes_required=True)
     monkeypatch.setattr(psa_selectors, "statuses", lambda *args: [])

@@ -19,6 +19,7 @@ urlpatterns = [
     ),
     path("<int:session_id>/pause/", session_work.pause, name="session-pause"),
     path("<int:session_id>/resume/", session_work.resume, name="session-resume"),
+    path("<int:session_id>/attach/", session_work.attach, name="session-attach"),
     path("<int:session_id>/files/", session_work.files, name="session-files"),
     path("<int:session_id>/files/<str:document_id>/", session_work.file_download, name="session-file"),
     path("<int:session_id>/note/", session_post.note, name="session-note"),

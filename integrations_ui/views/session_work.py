@@ -1,4 +1,4 @@
-"""Owns what a session page does on the side: pause, resume, the files of the ticket."""
+"""Owns what a session page does on the side: pause, resume, the files of the ticket, one of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from integrations_ui.access import member_page
 from integrations_ui.sessions.fragments import has_fragment, is_htmx
 from integrations_ui.sessions.tickets import away_text
 from integrations_ui.views.sessions import session_crumbs
-from psa.exceptions import ConflictError, MissingError, PsaError
+from psa.exceptions import (
+    ConflictError,
+    MissingError,
+    PsaError,
+    ServiceError,
+    UnsupportedOperationError,
+)
 from psa.types import Scope
 from resolutionflow.sessions import selectors, services, ticket_time
 from resolutionflow.sessions.downloads import download_response
@@ -40,6 +46,21 @@ def resume(request: HttpRequest, scope: Scope, session_id: int) -> HttpResponse:
         services.session_resume(scope.tenant, session_id)
     except ConflictError as exc:
         messages.info(request, exc.message)
+    return redirect("integrations_ui:session", session_id)
+
+
+@require_POST
+@member_page
+def attach(request: HttpRequest, scope: Scope, session_id: int) -> HttpResponse:
+    """Attach the documentation to the ticket as it reads now, and go back to the session."""
+    try:
+        services.export_post(scope.tenant, session_id, actor=scope.actor)
+    except MissingError:
+        raise
+    except (ServiceError, UnsupportedOperationError) as exc:
+        messages.warning(request, str(exc))
+    else:
+        messages.success(request, "The documentation is on the ticket as a file, or on its way there.")
     return redirect("integrations_ui:session", session_id)
 
 

@@ -20,6 +20,7 @@ from integrations_ui.sessions.draft import kept_take
 from integrations_ui.sessions.forms import SessionEditForm, SessionForm, StepForm, errors_add, summary_of
 from integrations_ui.sessions.fragments import STOP_POLLING, has_fragment, is_htmx
 from integrations_ui.sessions.rows import Board, needing_person, session_board, summaries
+from integrations_ui.sessions.time_form import offers
 from psa.exceptions import ServiceError
 from psa.types import Scope
 from resolutionflow.sessions import rendering, selectors, services
@@ -140,6 +141,7 @@ def session_detail(request: HttpRequest, scope: Scope, session_id: int) -> HttpR
         "steps": list(session.steps.all()),
         "form": form,
         "documentation": text,
+        "offers": offers(session),
         "crumbs": [("Sessions", reverse("integrations_ui:sessions")), (session.title, "")],
         **board_context(session, board),
     }
