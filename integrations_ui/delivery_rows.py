@@ -45,6 +45,7 @@ ATTEMPTS = {
     "found": ("Found on the ticket", "good"),
     "already-there": ("Was set already", "good"),
     "moved-on": ("Set, and moved on by the PSA", "good"),
+    "entered-for-other": ("Entered for somebody else", "bad"),
     "shown-to-customer": ("Posted, and shown to the customer", "bad"),
     "not-found": ("Not on the ticket", "info"),
     "outcome-unknown": ("No clear answer", "wait"),

@@ -94,6 +94,7 @@ FEATURES = {
     "project_tickets": FeatureWords("Project tickets", "The same for tickets of projects."),
     "time_entries": FeatureWords("Time entries", "Books the time of a session."),
     "documents": FeatureWords("Attachments", "Attaches an export of the session."),
+    "agreements": FeatureWords("Agreements", "Offers the customer's agreements for time."),
     "articles": FeatureWords("Knowledge base", "Turns a resolution into an article."),
     "callbacks": FeatureWords("Callbacks", "Lets the PSA tell us of new and changed tickets."),
 }

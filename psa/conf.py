@@ -71,6 +71,8 @@ class PsaSettings:
     NOTE_MAX_CHARS: int = 15_000
     """Longest text of one note; longer documentation is posted in parts."""
     NOTE_MAX_PARTS: int = 8
+    STATUS_NEEDS_TIME: bool = False
+    """True keeps a status back while the time posted with it is refused, unmapped or held for a lead."""
     DOCUMENT_MAX_BYTES: int = 104_857_600
     """Largest file that is attached to a ticket; the PSA may take less."""
     UNMAPPED_AUTHOR: str = "api_member"

@@ -16,6 +16,7 @@ from psa.models.delivery import API_MEMBER, OPEN_STATES, DeliveryKind, DeliveryS
 from psa.outbox import statements
 from psa.outbox.document import document_hash, document_payload, document_store
 from psa.outbox.kick import lane_kick
+from psa.outbox.lanes import lane_recompute
 from psa.outbox.text import marker_new, text_clean, text_hash, text_split
 from psa.outbox.time_entry import HELD, time_payload
 from psa.providers.base import Provider
@@ -90,7 +91,8 @@ def plan(provider: type[Provider], record_type: RecordType, parts: Sequence[Part
             drafts.append(_plan_status(part))
         elif isinstance(part, TimePart):
             provider.require(Capability.TIME_ENTRIES)
-            drafts.append(Draft(DeliveryKind.TIME, time_payload(part), optional=True))
+            optional = not psa_settings().STATUS_NEEDS_TIME
+            drafts.append(Draft(DeliveryKind.TIME, time_payload(part), optional=optional))
         else:
             provider.require(Capability.DOCUMENTS)
             drafts.append(_plan_document(part))
@@ -199,6 +201,7 @@ def enqueue(
             if draft.file is not None:
                 document_store(row.pk, draft.file)
         if any(draft.held for draft in drafts):
+            lane_recompute(link.pk, now)
             statements.units_settle([unit.pk])
             unit.refresh_from_db(fields=["state"])
         lane_kick(link.pk)

@@ -86,9 +86,9 @@ def _merged(claim: Claim, ticket: Ticket) -> Outcome | None:
     return Outcome(Next.FOLLOW, "ticket-merged", text, health=Health.GOOD, ticket=parent)
 
 
-def _read_first(claim: Claim) -> tuple[Ticket | None, Outcome | None]:
+def _read_first(claim: Claim, *, always: bool = False) -> tuple[Ticket | None, Outcome | None]:
     """Read a ticket that was not read for a while; return it, and what keeps us from writing to it."""
-    if not claim.snapshot_stale:
+    if not claim.snapshot_stale and not always:
         return None, None
     ticket = claim.provider.ticket_get(claim.ticket_id, RecordType(claim.record_type))
     return ticket, _merged(claim, ticket) or _lease_too_short(claim, ticket)
@@ -132,7 +132,8 @@ _SEND_OPTIONAL = {DeliveryKind.TIME: time_send, DeliveryKind.DOCUMENT: document_
 
 def _send_optional(claim: Claim) -> Outcome:
     try:
-        ticket, hindered = _read_first(claim)
+        # Time on a merged ticket would be on the wrong one, and nothing takes it back.
+        ticket, hindered = _read_first(claim, always=claim.kind == DeliveryKind.TIME)
         return hindered or replace(_SEND_OPTIONAL[DeliveryKind(claim.kind)](claim), ticket=ticket)
     except PermissionDeniedError as exc:
         # It needs a person, but must not hold the notes and the status behind it.

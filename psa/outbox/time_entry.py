@@ -6,6 +6,7 @@ A time entry is its engineer's, who need not be the one who posted. Without a ma
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,8 @@ MAX_SPAN = timedelta(hours=24)
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far a clock may run ahead of ours before its time counts as the future."""
 NOTES_MAX_CHARS = 500
+ENTERED_FOR_OTHER = "entered-for-other"
+"""Code of the problem of an entry that the PSA gave to another member."""
 HELD = {
     "code": "held-for-lead",
     "text": "This time entry waits for a lead.",
@@ -104,7 +107,15 @@ def time_send(claim: Claim) -> Outcome:
         )
     draft = time_draft(claim.payload, claim.author_member_id, claim.marker)
     entry = claim.provider.time_entry_add(claim.ticket_id, RecordType(claim.record_type), draft)
-    return _delivered(claim, entry, code="delivered", sent=True)
+    outcome = _delivered(claim, entry, code="delivered", sent=True)
+    if entry.member.id in ("", claim.author_member_id):
+        return outcome
+    return replace(
+        outcome,
+        code=ENTERED_FOR_OTHER,
+        text=f"The PSA entered this time for {entry.member.name}, not for {claim.author_name}.",
+        remedy="Correct or remove the time entry in the PSA.",
+    )
 
 
 def time_look(claim: Claim) -> Outcome:

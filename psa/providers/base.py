@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from psa.exceptions import UnsupportedOperationError
 from psa.types import (
+    Agreement,
     Board,
     Capability,
     Company,
@@ -309,6 +310,10 @@ class Provider(ABC):
     def time_entry_find(self, ticket_id: str, record_type: RecordType, marker: str) -> list[TimeEntry]:
         """Return the time entries of a ticket whose internal notes carry a marker, doubles included."""
         raise UnsupportedOperationError(self.label, "time_entry_find")
+
+    def agreements_of(self, company_id: str) -> list[Agreement]:
+        """Return the agreements of a company, those that ended included, newest first."""
+        raise UnsupportedOperationError(self.label, "agreements_of")
 
     # documents ----------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from psa.models.delivery import NOTE_KINDS, OPEN_STATES, DeliveryState, HeldBy
 from psa.outbox.hold import UNSETTLED
 from psa.outbox.moves import NOT_REMOVED
 from psa.outbox.outcome import POISON
+from psa.outbox.time_entry import ENTERED_FOR_OTHER
 from psa.types import Feature, Scope, Tenant
 
 SAMPLES = 5
@@ -34,7 +35,7 @@ Numbering 100,000 rows within their groups, to have five of each, takes as long 
 SICK_STATES = (ConnectionState.DEGRADED, ConnectionState.BROKEN)
 CLIENT_ID_REFUSED = "client-id-refused"
 SHOWN_TO_CUSTOMER = "shown-to-customer"
-FLAWS = ("duplicate", SHOWN_TO_CUSTOMER, UNSETTLED, NOT_REMOVED)
+FLAWS = ("duplicate", SHOWN_TO_CUSTOMER, ENTERED_FOR_OTHER, UNSETTLED, NOT_REMOVED)
 """Codes of delivered notes that a person has to look at."""
 NOT_MAPPED = "not-mapped"
 """Code of what waits because nobody knows which member its author is."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from psa.exceptions import PsaError
-from psa.models import MemberMapping, TicketLink
+from psa.models import Delivery, MemberMapping, TicketLink
+from psa.models.delivery import OPEN_STATES, DeliveryKind, DeliveryState
 from psa.outbox.time_entry import HELD, time_draft, time_hours
 from psa.provider_pool import provider_for
 from psa.providers.registry import UnknownProviderError
 from psa.selectors.ticket import time_choices
-from psa.types import PartPreview, RecordType
+from psa.types import PartPreview, RecordType, TimeObjection
 
 _UNKNOWN = "The PSA cannot be asked right now; it has the last word."
 
@@ -29,7 +31,13 @@ def time_previews(link: TicketLink, payloads: Sequence[Mapping[str, Any]]) -> li
     engineers = {payload["engineer"]["id"] for payload in payloads} - {None}
     mapped = MemberMapping.objects.filter(connection=link.connection, user_id__in=engineers, active=True)
     members = {row.user_id: row for row in mapped}
-    previews = [_preview(payload, members.get(payload["engineer"]["id"])) for payload in payloads]
+    queued = _queued(link)
+    previews = [
+        replace(
+            _preview(payload, members.get(payload["engineer"]["id"])), objections=_on_its_way(payload, queued)
+        )
+        for payload in payloads
+    ]
     asked = [place for place, payload in enumerate(payloads) if payload["engineer"]["id"] in members]
     if not asked:
         return previews
@@ -45,13 +53,43 @@ def time_previews(link: TicketLink, payloads: Sequence[Mapping[str, Any]]) -> li
                 previews[place] = replace(
                     previews[place],
                     billed_hours=_rounded(previews[place].hours, step),
-                    objections=tuple(objections),
+                    objections=(*previews[place].objections, *objections),
                 )
                 told += 1
     except (PsaError, UnknownProviderError):
         for place in asked[told:]:
             previews[place] = replace(previews[place], notes=(*previews[place].notes, _UNKNOWN))
     return previews
+
+
+def _queued(link: TicketLink) -> list[Mapping[str, Any]]:
+    """Return the time that is on its way to a ticket, or waits for somebody to retry it."""
+    rows = Delivery.objects.filter(
+        link_id__in=TicketLink.objects.lanes(link.pk),
+        kind=DeliveryKind.TIME,
+        state__in=(*OPEN_STATES, DeliveryState.DEAD),
+    )
+    return list(rows.order_by("pk").values_list("payload", flat=True))
+
+
+def _on_its_way(payload: Mapping[str, Any], queued: Sequence[Mapping[str, Any]]) -> tuple[TimeObjection, ...]:
+    """Return what the PSA cannot know: time of the same engineer that has not reached it yet."""
+    found: list[TimeObjection] = []
+    began, ended = _span(payload)
+    for other in queued:
+        if other["engineer"]["id"] != payload["engineer"]["id"]:
+            continue
+        first, last = _span(other)
+        told = f"{time_hours(other):.2f} h, {first:%H:%M}–{last:%H:%M} UTC"
+        if first < ended and began < last:
+            found.append(TimeObjection("overlap", f"An entry for that time is queued already: {told}."))
+        elif first.date() == began.date():
+            found.append(TimeObjection("same-day", f"An entry of that day is queued already: {told}."))
+    return tuple(found)
+
+
+def _span(payload: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    return datetime.fromisoformat(payload["started_at"]), datetime.fromisoformat(payload["ended_at"])
 
 
 def _preview(payload: Mapping[str, Any], mapping: MemberMapping | None) -> PartPreview:

@@ -14,6 +14,7 @@ from psa.types.kinds import Capability, Feature, FeatureStatus, NoteKind, Record
 from psa.types.parts import DocumentPart, NotePart, PartPreview, StatusPart, TimePart
 from psa.types.people import Actor, Person, Scope, Tenant
 from psa.types.records import (
+    Agreement,
     Board,
     Company,
     Configuration,
@@ -41,6 +42,7 @@ __all__ = [
     "BINDING",
     "OVERRULABLE",
     "Actor",
+    "Agreement",
     "BillableOption",
     "Board",
     "Capability",

@@ -48,10 +48,10 @@ class Capability(StrEnum):
     PRIORITIES = "priorities"
     TIME_ENTRIES = "time_entries"
     DOCUMENTS = "documents"
+    AGREEMENTS = "agreements"
     ARTICLES = "articles"
     CALLBACKS = "callbacks"
     PROJECTS = "projects"
-    AGREEMENTS = "agreements"
     ACTIVITIES = "activities"
     WORKFLOWS = "workflows"
 
@@ -73,6 +73,7 @@ class Feature(StrEnum):
     PROJECT_TICKETS = "project_tickets"
     TIME_ENTRIES = "time_entries"
     DOCUMENTS = "documents"
+    AGREEMENTS = "agreements"
     ARTICLES = "articles"
     CALLBACKS = "callbacks"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, TypeVar
 
 from psa.types.kinds import NoteKind, RecordType
@@ -36,6 +36,32 @@ class Status:
     mails_customer: bool = False
     """True when choosing it sends the board's mail template."""
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a customer has contracted for.
+
+    Units: starts_at and ends_at are aware UTC, None for no such bound.
+    """
+
+    id: str
+    name: str
+    type: str = ""
+    company: Ref | None = None
+    active: bool = True
+    """False when it was cancelled, has expired or is not in force."""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+    def covers(self, day: date) -> bool:
+        """True when work of that day can be charged to it; its last day counts."""
+        return (
+            self.active
+            and (self.starts_at is None or self.starts_at.date() <= day)
+            and (self.ends_at is None or day <= self.ends_at.date())
+        )
 
 
 @dataclass(frozen=True, slots=True)

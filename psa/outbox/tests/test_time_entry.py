@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from psa import services
+from psa import selectors, services
 from psa.exceptions import InvalidInputError, RoleError
 from psa.models import AuditEntry, Connection, Delivery, MemberMapping, TicketLink, WorkUnit
 from psa.outbox.recheck import duplicate_problem
 from psa.outbox.tests.conftest import notes_of
+from psa.providers.connectwise.provider import ConnectWiseProvider
 from psa.providers.connectwise.sandbox.server import SandboxServer
-from psa.types import Actor, NoteKind, NotePart, Scope, StatusPart, TimePart
+from psa.types import Actor, NoteKind, NotePart, Ref, Scope, StatusPart, TimeEntry, TimePart
 from resolutionflow.accounts.models import Account, User
 
 NINE = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
@@ -295,3 +297,80 @@ def test_impossible_time_is_refused_by_its_field_and_nothing_is_stored(
         services.unit_enqueue(tenant, link.pk, [worked(actor, **changes)], actor=actor)
     assert list(caught.value.fields) == [field]
     assert not Delivery.objects.exists()
+
+
+@pytest.mark.usefixtures("mapped")
+def test_time_that_is_still_on_its_way_is_told_before_the_same_is_posted_again(
+    tenant: Account, actor: Actor, link: TicketLink, sandbox: SandboxServer
+) -> None:
+    services.unit_enqueue(tenant, link.pk, [worked(actor)], actor=actor)
+    later = {"started_at": NINE + timedelta(hours=2), "ended_at": NINE + timedelta(hours=3)}
+    tomorrow = {"started_at": NINE + timedelta(days=1), "ended_at": NINE + timedelta(days=1, hours=1)}
+    sandbox.faults.add("status", status=503)
+    told = [
+        [
+            objection.code
+            for objection in services.unit_preview(tenant, link.pk, [part], actor=actor)[0].objections
+        ]
+        for part in (worked(actor), worked(actor, **later), worked(actor, **tomorrow))
+    ]
+    assert told == [["overlap"], ["same-day"], []]
+
+
+@pytest.mark.usefixtures("mapped")
+@pytest.mark.parametrize("held", [True, False])
+def test_a_status_can_be_made_to_wait_for_its_time(
+    tenant: Account,
+    actor: Actor,
+    link: TicketLink,
+    sandbox: SandboxServer,
+    run: Callable[..., None],
+    settings: Any,
+    held: bool,
+) -> None:
+    settings.PSA = {**settings.PSA, "STATUS_NEEDS_TIME": True}
+    sandbox.configure(time_closed_before="2099-01-01T00:00:00Z")
+    unit = services.unit_enqueue(tenant, link.pk, whole(actor, hold=held), actor=actor)
+    run()
+    assert states(unit) == {"analysis": "delivered", "time": "dead", "status": "ready"}
+    assert Delivery.objects.get(unit=unit, kind="status").held_by == "dead"
+    sandbox.configure(time_closed_before=None)
+    time = Delivery.objects.get(unit=unit, kind="time")
+    services.delivery_retry(tenant, time.pk, scope=Scope(tenant, actor, can_lead=True, can_post=True))
+    run()
+    assert states(unit) == {"analysis": "delivered", "time": "delivered", "status": "delivered"}
+
+
+@pytest.mark.usefixtures("mapped")
+def test_time_entered_for_somebody_else_is_a_loud_problem(
+    tenant: Account,
+    actor: Actor,
+    link: TicketLink,
+    run: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = ConnectWiseProvider.time_entry_add
+
+    def other(*args: Any) -> TimeEntry:
+        return replace(real(*args), member=Ref("150", "API Member"))
+
+    monkeypatch.setattr(ConnectWiseProvider, "time_entry_add", other)
+    unit = services.unit_enqueue(tenant, link.pk, [worked(actor)], actor=actor)
+    run()
+    delivery = Delivery.objects.get(unit=unit)
+    assert (delivery.state, (delivery.problem or {})["code"]) == ("delivered", "entered-for-other")
+    assert [problem.cause.code for problem in selectors.problems(tenant)] == ["entered-for-other"]
+
+
+@pytest.mark.usefixtures("mapped")
+def test_time_for_a_ticket_merged_just_now_waits_for_a_click(
+    tenant: Account, actor: Actor, link: TicketLink, sandbox: SandboxServer, run: Callable[..., None]
+) -> None:
+    unit = services.unit_enqueue(tenant, link.pk, [worked(actor)], actor=actor)
+    table = sandbox.store.table("service/tickets")
+    child = table.rows[int(link.ticket_id)]
+    table.put(child, {**child.data, "mergedParentTicket": {"id": 57051}})
+    run()
+    delivery = Delivery.objects.get(unit=unit)
+    assert (delivery.state, (delivery.problem or {})["code"]) == ("dead", "ticket-merged")
+    assert entries(sandbox) == []

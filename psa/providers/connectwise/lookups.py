@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from psa.exceptions import RejectedError
+from psa.exceptions import NotFoundError, RejectedError
 from psa.providers.connectwise import mapping
 from psa.providers.connectwise.conditions import all_of, any_of, contains, is_id
+from psa.providers.connectwise.paging import PAGE_MAX_ROWS
 from psa.providers.connectwise.parts import ConnectWisePart, at, ticket_path
-from psa.types import Board, Company, Configuration, Contact, Member, Page, RecordType
+from psa.types import Agreement, Board, Company, Configuration, Contact, Member, Page, RecordType
 
 QUERY_MAX_WORDS = 6
 """Words of a name that are looked for; each adds a filter."""
@@ -57,6 +58,21 @@ class LookupOperations(ConnectWisePart):
             page=max(page, 1),
             page_size=min(max(page_size, 1), 1000),
         )
+
+    def agreements_of(self, company_id: str) -> list[Agreement]:
+        try:
+            conditions = is_id("company/id", company_id)
+        except ValueError as exc:
+            raise NotFoundError(f"There is no company {str(company_id)[:40]!r}.") from exc
+        found = self.api.page(
+            "/finance/agreements",
+            mapping.agreement,
+            operation="agreements_of",
+            conditions=conditions,
+            order_by="id desc",
+            page_size=PAGE_MAX_ROWS,
+        )
+        return list(found.items)
 
     def configurations_of(self, ticket_id: str, record_type: RecordType) -> Sequence[Configuration]:
         return self.api.full_list(

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from psa.types import (
+    Agreement,
     BillableOption,
     Board,
     Company,
@@ -305,6 +306,21 @@ def time_body(
     if draft.billable is not None:
         body["billableOption"] = BILLABLE[draft.billable]
     return body
+
+
+def agreement(raw: Raw) -> Agreement:
+    """Return an agreement; one whose status is not told counts unless it was cancelled."""
+    status = _text(raw, "agreementStatus")
+    return Agreement(
+        id=record_id(raw),
+        name=_text(raw, "name"),
+        type=_text(_part(raw, "type"), "name"),
+        company=_ref(raw, "company"),
+        active=status in ("", "Active") and raw.get("cancelledFlag") is not True,
+        starts_at=utc(raw.get("startDate")),
+        ends_at=None if raw.get("noEndingDateFlag") is True else utc(raw.get("endDate")),
+        raw=raw,
+    )
 
 
 def document(raw: Raw, ticket_id: str) -> Document:

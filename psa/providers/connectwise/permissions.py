@@ -56,6 +56,7 @@ NEEDS: Mapping[Feature, tuple[Need, ...]] = {
     Feature.DOCUMENTS: (
         Need("Companies", "Manage Attachments", ("add", "edit", "inquire"), ("Manage Documents",)),
     ),
+    Feature.AGREEMENTS: (Need("Finance", "Agreements", ("inquire",)),),
     Feature.ARTICLES: (Need("Service Desk", "Knowledge Base", ("add", "edit", "inquire")),),
     Feature.CALLBACKS: (Need(*_SETUP, ("add", "edit", "delete", "inquire")),),
 }
@@ -78,6 +79,7 @@ OPERATION_FEATURES: Mapping[str, Feature] = {
     "companies": Feature.COMPANIES,
     "contacts": Feature.CONTACTS,
     "configurations_of": Feature.CONFIGURATIONS,
+    "agreements_of": Feature.AGREEMENTS,
     "time_choices": Feature.TIME_ENTRIES,
     "time_check": Feature.TIME_ENTRIES,
     "time_entries_of": Feature.TIME_ENTRIES,
@@ -101,6 +103,7 @@ LIST_READS: Mapping[Feature, str] = {
     Feature.PROJECT_TICKETS: "/project/tickets",
     Feature.TIME_ENTRIES: "/time/entries",
     Feature.DOCUMENTS: "/system/documents",
+    Feature.AGREEMENTS: "/finance/agreements",
 }
 """Lists that are read, one record each, where the role's rows do not tell. Reading shows Inquire only."""
 

@@ -56,6 +56,7 @@ class ConnectWiseProvider(
             Capability.CONFIGURATIONS,
             Capability.TIME_ENTRIES,
             Capability.DOCUMENTS,
+            Capability.AGREEMENTS,
         }
     )
 

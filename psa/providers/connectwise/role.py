@@ -35,6 +35,7 @@ FEATURE_LABELS = {
     Feature.PROJECT_TICKETS: "tickets of projects",
     Feature.TIME_ENTRIES: "time entries",
     Feature.DOCUMENTS: "attachments",
+    Feature.AGREEMENTS: "agreements",
     Feature.ARTICLES: "knowledge-base articles",
     Feature.CALLBACKS: "callbacks",
 }

@@ -6,7 +6,7 @@ Source: docs/connectwise/quick-reference.md#time-entries
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from psa.exceptions import (
@@ -22,7 +22,17 @@ from psa.providers.connectwise import mapping
 from psa.providers.connectwise.conditions import all_of, as_id, equals, is_id, since
 from psa.providers.connectwise.paging import PAGE_MAX_ROWS
 from psa.providers.connectwise.parts import ConnectWisePart
-from psa.types import Raw, RecordType, Ref, Ticket, TimeChoices, TimeDraft, TimeEntry, TimeObjection
+from psa.types import (
+    Agreement,
+    Raw,
+    RecordType,
+    Ref,
+    Ticket,
+    TimeChoices,
+    TimeDraft,
+    TimeEntry,
+    TimeObjection,
+)
 
 READ_MAX_PAGES = 5
 """Pages of 1000 entries that are read of one ticket or member."""
@@ -38,7 +48,7 @@ SENTENCES = {
     "sheet-closed": "The time sheet of that week was submitted. Have it reopened, or post without time.",
     "notes-required": "ConnectWise asks for a note on each time entry. Write one sentence for the invoice.",
     "time-disabled": "Time entry is switched off in ConnectWise. Post without time.",
-    "agreement-closed": "The agreement is not open on that day. Choose another one, or none.",
+    "agreement-closed": "The agreement cannot be used on that day. Choose another one, or none.",
 }
 
 _REFUSALS: tuple[tuple[str, str], ...] = (
@@ -60,6 +70,11 @@ class TimeOperations(ConnectWisePart):
         return TimeChoices(
             work_types=self._choices("/time/workTypes/info"),
             work_roles=self._choices("/time/workRoles/info"),
+            agreements=tuple(
+                Ref(one.id, one.name)
+                for one in self._agreements(ticket)
+                if one.covers(datetime.now(UTC).date())
+            ),
             rounding_hours=mapping.hours(rules.get("roundingFactor")) or None,
             notes_required=rules.get("requireTimeNoteFlag") is True,
             disabled=rules.get("disableTimeEntryFlag") is True,
@@ -76,6 +91,8 @@ class TimeOperations(ConnectWisePart):
             codes.append("status-takes-no-time")
         if self._sheet_closed(draft):
             codes.append("sheet-closed")
+        if draft.agreement_id and self._agreement_closed(ticket, draft):
+            codes.append("agreement-closed")
         found = [TimeObjection(code, SENTENCES[code]) for code in codes]
         return [*found, *self._objections_of_others(ticket, draft)]
 
@@ -142,6 +159,16 @@ class TimeOperations(ConnectWisePart):
             return ()
         active = [row for row in rows if row.get("inactiveFlag") is not True]
         return tuple(Ref(mapping.record_id(row), str(row.get("name") or "")) for row in active)
+
+    def _agreements(self, ticket: Ticket) -> list[Agreement]:
+        try:
+            return self.agreements_of(ticket.company.id) if ticket.company else []
+        except _NOT_TOLD:
+            return []
+
+    def _agreement_closed(self, ticket: Ticket, draft: TimeDraft) -> bool:
+        chosen = [one for one in self._agreements(ticket) if one.id == draft.agreement_id]
+        return bool(chosen) and not chosen[0].covers(draft.started_at.date())
 
     def _status_takes_no_time(self, ticket: Ticket) -> bool:
         if ticket.status is None:

@@ -69,6 +69,7 @@ class DummyProvider(DummyTime, DummyDocuments):
             Capability.CONFIGURATIONS,
             Capability.TIME_ENTRIES,
             Capability.DOCUMENTS,
+            Capability.AGREEMENTS,
         }
     )
     credential_schema = (

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import ROUND_CEILING, Decimal
 
-from psa.exceptions import RejectedError, TimeRefusedError
+from psa.exceptions import NotFoundError, RejectedError, TimeRefusedError
 from psa.providers.base import Provider
 from psa.providers.dummy.server import DummyServer
-from psa.types import RecordType, Ref, Ticket, TimeChoices, TimeDraft, TimeEntry, TimeObjection
+from psa.types import Agreement, RecordType, Ref, Ticket, TimeChoices, TimeDraft, TimeEntry, TimeObjection
 
 ROUNDING_HOURS = Decimal("0.25")
 WORK_TYPES = (Ref("1", "Remote"), Ref("2", "On-site"))
+AGREEMENTS = (
+    Agreement("2", "Managed services"),
+    Agreement("1", "Block hours 2025", active=False, ends_at=datetime(2025, 12, 31, tzinfo=UTC)),
+)
+"""Of every company."""
 WORK_ROLES = (Ref("1", "Engineer"),)
 
 
@@ -27,7 +32,14 @@ class DummyTime(Provider):
 
     def time_choices(self, ticket: Ticket, member_id: str) -> TimeChoices:
         with self._reading("time_choices"):
-            return TimeChoices(WORK_TYPES, WORK_ROLES, (), ROUNDING_HOURS, notes_required=False)
+            running = tuple(Ref(one.id, one.name) for one in AGREEMENTS if one.active)
+            return TimeChoices(WORK_TYPES, WORK_ROLES, running, ROUNDING_HOURS, notes_required=False)
+
+    def agreements_of(self, company_id: str) -> list[Agreement]:
+        with self._reading("agreements_of"):
+            if company_id not in self.server.companies:
+                raise NotFoundError(f"There is no company {str(company_id)[:40]}.", status=404)
+            return list(AGREEMENTS)
 
     def time_check(self, ticket: Ticket, draft: TimeDraft) -> list[TimeObjection]:
         with self._reading("time_check"):
@@ -83,6 +95,9 @@ class DummyTime(Provider):
         if ticket.status is not None and not ticket.status.time_entry_allowed:
             text = f"The status {ticket.status.name} takes no time entries."
             found.append(TimeObjection("status-takes-no-time", text))
+        chosen = [one for one in AGREEMENTS if one.id == draft.agreement_id]
+        if draft.agreement_id and not (chosen and chosen[0].covers(draft.started_at.date())):
+            found.append(TimeObjection("agreement-closed", "The agreement cannot be used on that day."))
         closed_before = self.server.time_closed_before
         if closed_before is not None and draft.started_at.date() < closed_before:
             text = f"The period of {draft.started_at:%d %b %Y} is closed."

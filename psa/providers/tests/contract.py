@@ -19,6 +19,7 @@ from psa.exceptions import (
     NotFoundError,
     ProviderError,
     RejectedError,
+    TimeRefusedError,
     UnsupportedOperationError,
 )
 from psa.providers.base import Provider
@@ -613,6 +614,27 @@ class ProviderContract:
             world.provider.time_entry_add(
                 world.tickets[RecordType.PROJECT], RecordType.SERVICE, worked(world)
             )
+
+    def test_running_agreements_can_be_chosen_and_ended_ones_are_refused(self, world: World) -> None:
+        ticket = world.ticket(RecordType.SERVICE)
+        assert ticket.company
+        found = world.provider.agreements_of(ticket.company.id)
+        day = WORK_BEGAN.date()
+        running = next(one for one in found if one.covers(day))
+        ended = next(one for one in found if not one.covers(day))
+        offered = world.provider.time_choices(ticket, world.author_id).agreements
+        assert running.id in [one.id for one in offered]
+        assert ended.id not in [one.id for one in offered]
+        on_ended = replace(worked(world), agreement_id=ended.id)
+        assert [one.code for one in world.provider.time_check(ticket, on_ended)] == ["agreement-closed"]
+        with pytest.raises(TimeRefusedError) as caught:
+            world.provider.time_entry_add(ticket.id, RecordType.SERVICE, on_ended)
+        assert caught.value.objection == "agreement-closed"
+        on_running = replace(worked(world), agreement_id=running.id)
+        assert world.provider.time_check(ticket, on_running) == []
+        assert world.provider.time_entry_add(ticket.id, RecordType.SERVICE, on_running).id
+        with pytest.raises(NotFoundError):
+            world.provider.agreements_of("nonsense")
 
     def test_what_can_be_chosen_for_time_is_listed(self, world: World) -> None:
         choices = world.provider.time_choices(world.ticket(RecordType.SERVICE), world.author_id)

@@ -16,6 +16,7 @@ from psa.providers.connectwise.sandbox.store import Record, Store
 
 TABLES = {
     "ActivityReference": "service/tickets/activities",
+    "AgreementReference": "finance/agreements",
     "BoardReference": "service/boards",
     "CommunicationTypeReference": "company/communicationTypes",
     "CompanyReference": "company/companies",

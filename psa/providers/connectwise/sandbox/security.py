@@ -53,6 +53,7 @@ GUARDS = (
     ("/time/workTypes", "Table Setup"),
     ("/time/workRoles", "Table Setup"),
     ("/system/myCompany", "My Company"),
+    ("/finance/agreements", "Agreements"),
     ("/system/documents", "Manage Attachments"),
     ("/system/fileuploadsettings", "Table Setup"),
 )

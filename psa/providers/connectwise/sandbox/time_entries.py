@@ -70,6 +70,7 @@ class TimeEntryBehaviour(CallbackBehaviour):
             message = f"Time cannot be entered while the ticket's status is {name}."
             context.refuse("InvalidObject", message, "chargeToId")
         _fill_hours(data, rules, context)
+        _check_agreement(call.state, data, context)
         if not context.problems:
             _fill_sheet(call, data, context)
         # Shown to the customer unless somebody says otherwise: the form of a ticket ticks it, too.
@@ -178,6 +179,23 @@ def _ticket_of(state: State, entry: JsonObject) -> Record | None:
     if not _ticket_kind(entry):
         return None
     return state.store.table(CHARGED[entry["chargeToType"]][0]).get(entry["chargeToId"])
+
+
+def _check_agreement(state: State, data: JsonObject, context: Context) -> None:
+    """Refuse an agreement of another company, and one that is not active on the day."""
+    number = data.get("agreement", {}).get("id")
+    agreement = state.store.table("finance/agreements").get(number) if number else None
+    if agreement is None:
+        return
+    found, day = agreement.data, str(data.get("timeStart", ""))[:10]
+    if found["company"]["id"] != data.get("company", {}).get("id"):
+        context.refuse("InvalidObject", "The agreement belongs to another company.", "agreement")
+    elif (
+        found["agreementStatus"] != "Active"
+        or day < found["startDate"][:10]
+        or day > found.get("endDate", "9999")[:10]
+    ):
+        context.refuse("InvalidObject", "The agreement is not active on this date.", "agreement")
 
 
 def _status_refuses(state: State, ticket: Record) -> bool:
