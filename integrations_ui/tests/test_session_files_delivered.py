@@ -112,3 +112,19 @@ def test_a_session_without_a_ticket_says_so(as_member: Client, account: Account,
     assert "ticket" in answer
     assert "Attach to the ticket" not in answer
     assert ask(as_member, alone, "export", {}).status_code == 409
+
+
+@pytest.mark.parametrize(("name", "body"), [("export", {}), ("complete", ENDING)])
+def test_the_same_key_is_answered_with_the_same_unit(
+    as_member: Client, session: FlowSession, sandbox: SandboxServer, name: str, body: dict[str, Any]
+) -> None:
+    address = f"/api/v1/sessions/{session.pk}/{name}/"
+    key = {"Idempotency-Key": "one"}
+    first = as_member.post(address, body, content_type="application/json", headers=key)
+    again = as_member.post(address, body, content_type="application/json", headers=key)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json()["id"] == again.json()["id"]
+    Worker(2).run(once=True)
+    later = as_member.post(address, body, content_type="application/json", headers=key)
+    assert (later.status_code, later.json()["id"]) == (201, first.json()["id"])
+    assert len(files(sandbox, session)) == 2
