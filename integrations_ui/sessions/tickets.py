@@ -227,7 +227,7 @@ def _numbered(tenant: Tenant, connection: Any, number: str) -> TicketCard | None
     for ticket in page.items:
         if ticket.id == number:
             return _card(connection, ticket)
-    # A search knows service tickets only. Linking looks in both places and answers with a snapshot.
+    # Many summaries may hold the number, so that its ticket is not among the first.
     try:
         link = services.ticket_link(tenant, connection.pk, number)
     except MissingError as exc:

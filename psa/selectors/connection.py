@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
+
 from django.db.models.query import QuerySet
 
 from psa.cache import ConnectionCache, cached
 from psa.conf import psa_settings
-from psa.exceptions import ConflictError, CredentialsUnreadableError, MissingError
+from psa.exceptions import ConflictError, CredentialsUnreadableError, MissingError, PermissionDeniedError
 from psa.models import Connection, MemberMapping
 from psa.models.connection import FLOWING_STATES, ConnectionState
 from psa.provider_pool import provider_for
 from psa.providers.base import Provider
 from psa.providers.registry import provider_class
-from psa.types import Board, Page, RecordType, Status, Tenant, Ticket
+from psa.types import Board, Capability, Page, RecordType, Status, Tenant, Ticket
 
 
 def provider_classes() -> list[type[Provider]]:
@@ -56,8 +59,10 @@ def tickets_search(
     mine_user_id: int | None = None,
     page: int = 1,
 ) -> Page[Ticket]:
-    """Return a page of service tickets; mine_user_id keeps those of the member mapped to that user.
+    """Return a page of tickets, open ones first, newest change first, those of projects among them.
 
+    Shape: a page holds as many of each kind as the provider's page does; mine_user_id keeps those of the
+        member mapped to that user; board_id those of one board.
     Raises: MissingError; ConflictError `no-member-mapping`, `connection-disabled`; ProviderError.
     """
     connection = _asked(tenant, connection_id)
@@ -69,9 +74,42 @@ def tickets_search(
         if mapping is None:
             raise ConflictError("You are not mapped to a member of this PSA yet.", code="no-member-mapping")
         identifier = mapping.member_identifier
-    return provider_for(connection).ticket_search(
-        query, board_id=board_id, member_identifier=identifier, page=page
-    )
+    provider = provider_for(connection)
+    pages: list[Page[Ticket]] = []
+    with provider.http.one_deadline():
+        for kind in _kinds(tenant, connection, provider, board_id):
+            try:
+                pages.append(
+                    provider.ticket_search(
+                        query, record_type=kind, board_id=board_id, member_identifier=identifier, page=page
+                    )
+                )
+            except PermissionDeniedError:
+                # Many roles have no right to project tickets, and look for service tickets all the same.
+                if not pages:
+                    raise
+    # By id: old API models list project tickets among the service tickets, too.
+    found = list({ticket.id: ticket for one in pages for ticket in one.items}.values())
+    found.sort(key=lambda ticket: ticket.updated_at or _NEVER, reverse=True)
+    found.sort(key=lambda ticket: ticket.closed)
+    return Page(tuple(found), page + 1 if any(one.next_page for one in pages) else None)
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def _kinds(
+    tenant: Tenant, connection: Connection, provider: Provider, board_id: str
+) -> tuple[RecordType, ...]:
+    """Return where tickets are looked for: on the kind of a board, else in both places."""
+    if not provider.supports(Capability.PROJECT_TICKETS):
+        return (RecordType.SERVICE,)
+    if board_id:
+        with suppress(PermissionDeniedError):
+            for board in boards(tenant, connection.pk):
+                if board.id == board_id:
+                    return (board.record_type,)
+    return (RecordType.SERVICE, RecordType.PROJECT)
 
 
 def boards(tenant: Tenant, connection_id: int) -> list[Board]:
