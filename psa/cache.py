@@ -1,14 +1,36 @@
-"""Owns the cache keys of a connection and the TTL cache of reference data."""
+"""Owns the cache keys of a connection and the TTL cache of what a PSA told.
+
+One caller fetches, the others wait for what it gets: across threads always, across processes where they share
+the cache (Redis). What is old is still served, marked, while the PSA is away.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
 
 from django.core.cache import cache
+from django.utils import timezone
+
+from psa.exceptions import BusyError, ConnectFailedError, MovedError, RateLimitedError, UnavailableError
 
 T = TypeVar("T")
+
+KEPT_S = 7 * 24 * 3600.0
+"""Seconds for which what was fetched last is kept for a PSA that is away."""
+FETCH_MAX_S = 60.0
+"""Longest a fetch may take. A process that dies over one keeps the others waiting for so long at most."""
+POLL_S = 0.02
+"""How often a process looks whether another one has fetched."""
+
+AWAY = (BusyError, ConnectFailedError, MovedError, RateLimitedError, UnavailableError)
+"""Errors that say nothing about what was asked for: the last known answer still stands."""
 
 
 class ConnectionCache:
@@ -39,12 +61,102 @@ class ConnectionCache:
         cache.delete(self.key(key))
 
 
+@dataclass(frozen=True, slots=True)
+class Remembered(Generic[T]):
+    """What a PSA told, and when."""
+
+    value: T
+    fetched_at: datetime
+    away: str = ""
+    """Why it is not newer: a sentence, empty when the PSA told it just now or within its TTL."""
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the PSA told it."""
+        return max((timezone.now() - self.fetched_at).total_seconds(), 0.0)
+
+
 def cached(store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T]) -> T:
-    """Return the cached value of a name, or fetch it and keep it for ttl_s seconds."""
-    missing = object()
-    found = store.get(name, missing)
-    if found is not missing:
-        return found  # type: ignore[no-any-return]
-    value = fetch()
-    store.set(name, value, ttl_s)
-    return value
+    """Return the cached value of a name, or fetch it and keep it for ttl_s seconds; one caller fetches.
+
+    Raises: what fetch raises.
+    """
+    return _fresh_or_fetched(store, name, ttl_s, fetch).value
+
+
+def remembered(
+    store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T], *, version: str = ""
+) -> Remembered[T]:
+    """Return as `cached`, and while the PSA is away what it told last, up to a week old.
+
+    Shape: another version makes what is cached old, but still good for a PSA that is away: the epoch of a
+        ticket, say.
+    Raises: what fetch raises, when nothing is known, or when the error says that it is true no more.
+    """
+    last = f"last:{name}"
+
+    def fetch_and_keep() -> T:
+        value = fetch()
+        store.set(last, (value, timezone.now()), KEPT_S)
+        return value
+
+    try:
+        return _fresh_or_fetched(store, f"{name}@{version}", ttl_s, fetch_and_keep)
+    except AWAY as exc:
+        kept = store.get(last)
+        if kept is None:
+            raise
+        return Remembered(kept[0], kept[1], exc.message)
+
+
+def _fresh_or_fetched(
+    store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T]
+) -> Remembered[T]:
+    entry = store.get(name)
+    if entry is not None:
+        return Remembered(*entry)
+    key = store.key(name)
+    with _flights_lock:
+        flight = _flights.get(key)
+        ours = flight is None
+        if flight is None:
+            flight = _flights[key] = Future()
+    if not ours:
+        return flight.result(FETCH_MAX_S)  # type: ignore[no-any-return]
+    try:
+        found: Remembered[T] = _fetched_by_one_process(store, name, ttl_s, fetch)
+    except BaseException as exc:
+        flight.set_exception(exc)
+        raise
+    else:
+        flight.set_result(found)
+        return found
+    finally:
+        with _flights_lock:
+            del _flights[key]
+
+
+_flights: dict[str, Future[Any]] = {}
+"""Key → the fetch of it that a thread of this process is at."""
+_flights_lock = threading.Lock()
+
+
+def _fetched_by_one_process(
+    store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T]
+) -> Remembered[T]:
+    """Fetch, unless another process is at it: then wait for its answer, and fetch if it brings none."""
+    lock = f"{store.key(name)}:fetching"
+    patience = time.monotonic() + FETCH_MAX_S
+    while not cache.add(lock, 1, FETCH_MAX_S) and time.monotonic() < patience:
+        time.sleep(POLL_S)
+        if (entry := store.get(name)) is not None:
+            return Remembered(*entry)
+    try:
+        # Whoever had the lock before may have been done between our look and our lock.
+        if (entry := store.get(name)) is not None:
+            return Remembered(*entry)
+        found = (fetch(), timezone.now())
+        store.set(name, found, ttl_s)
+        return Remembered(*found)
+    finally:
+        cache.delete(lock)

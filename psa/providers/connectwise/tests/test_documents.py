@@ -152,7 +152,9 @@ def test_a_missing_right_names_its_row(live: ConnectWiseProvider, sandbox: Sandb
 def test_download_that_breaks_off_is_told(live: ConnectWiseProvider, sandbox: SandboxServer) -> None:
     with pytest.raises(NotFoundError):
         live.document_open("4711")
-    made = live.document_upload(open_ticket(live).id, SERVICE, file(CONTENT * 140))  # more than the sockets hold
+    made = live.document_upload(
+        open_ticket(live).id, SERVICE, file(CONTENT * 140)
+    )  # more than the sockets hold
     found = live.document_open(made.id)
     assert next(found.blocks)
     sandbox._listener.close_connections()
