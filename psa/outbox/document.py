@@ -31,6 +31,10 @@ from psa.types import Document, DocumentDraft, DocumentPart, RecordType
 
 BLOCK_BYTES = 256 * 1024
 NAME_MAX_CHARS = 120
+RENEW_EVERY_S = 5.0
+"""How often a long upload renews its lease: what stalls is given up well before the lease ends."""
+STORED_BYTES_S = 1_000_000
+"""Bytes a second a PSA may need to store a file, before it answers."""
 TITLE_MAX_CHARS = 80
 """Of the title without its marker: a PSA that cuts a long one would cut the marker off."""
 
@@ -119,10 +123,17 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class StoredFile(io.RawIOBase):
-    """The content of a delivery's file, one block in memory at a time."""
+    """The content of a delivery's file, one block in memory at a time.
 
-    def __init__(self, delivery_id: int) -> None:
+    on_read is told how many bytes are left, before they leave; what it raises ends the reading.
+    """
+
+    def __init__(
+        self, delivery_id: int, size: int = 0, on_read: Callable[[int], None] = lambda left: None
+    ) -> None:
         self._delivery_id = delivery_id
+        self._left = size
+        self._on_read = on_read
         self._next = 0
         self._block = memoryview(b"")
 
@@ -141,6 +152,8 @@ class StoredFile(io.RawIOBase):
         size = min(len(view), len(self._block))
         view[:size] = self._block[:size]
         self._block = self._block[size:]
+        self._left -= size
+        self._on_read(self._left)
         return size
 
 
@@ -149,14 +162,16 @@ def document_send(claim: Claim) -> Outcome:
 
     Raises: ProviderError.
     """
-    payload = claim.payload
+    payload, size = claim.payload, claim.payload["size"]
+    answer_within_s = psa_settings().CALL_DEADLINE_S + size / STORED_BYTES_S
+    lease = _Lease(claim, answer_within_s)
     draft = DocumentDraft(
         file_name=payload["file_name"],
         title=f"{payload['title']} · {claim.marker}".strip(" ·"),
         media_type=payload["media_type"],
-        size=payload["size"],
-        open=lambda: StoredFile(claim.delivery_id),  # type: ignore[arg-type, return-value]
-        progress=_keeping_lease(claim),
+        size=size,
+        open=lambda: StoredFile(claim.delivery_id, size, lease.renew),  # type: ignore[arg-type, return-value]
+        answer_within_s=answer_within_s,
     )
     with _database():
         try:
@@ -194,33 +209,39 @@ def _delivered(claim: Claim, document: Document, *, code: str, **facts: Any) -> 
     )
 
 
-def _keeping_lease(claim: Claim) -> Callable[[], None]:
-    """Return what renews the lease of a lane while a long upload runs.
+class _Lease:
+    """The lease of a lane, renewed while a long upload runs.
 
-    It raises OutcomeUnknownError once the lease is somebody else's: what was sent so far is looked for.
+    With the last byte it is made to last until the PSA must have answered: nobody looks for the file, and
+    sends it again, while it is being stored.
     """
-    lease_s = psa_settings().LEASE_S
-    renew_at = claim.claimed_at + lease_s / 3
-    ends_at = claim.claimed_at + lease_s
 
-    def renew() -> None:
-        nonlocal renew_at, ends_at
+    def __init__(self, claim: Claim, answer_within_s: float) -> None:
+        self._claim = claim
+        self._answer_within_s = answer_within_s
+        self._renew_at = claim.claimed_at + RENEW_EVERY_S
+        self._ends_at = claim.claimed_at + psa_settings().LEASE_S
+
+    def renew(self, left: int) -> None:
+        """Renew the lease if it is time, or if nothing is left to be read.
+
+        Raises: OutcomeUnknownError, once it is somebody else's: what was sent so far is looked for.
+        """
         now = time.monotonic()
-        if now < renew_at:
+        if left and now < self._renew_at:
             return
+        lasts_s = psa_settings().LEASE_S + (0 if left else self._answer_within_s)
         try:
-            until = database_now() + timedelta(seconds=lease_s)
-            lane = TicketLink.objects.filter(pk=claim.link_id, lease_token=claim.token)
-            if lane.update(lease_expires_at=until):
-                renew_at, ends_at = now + lease_s / 3, now + lease_s
+            lane = TicketLink.objects.filter(pk=self._claim.link_id, lease_token=self._claim.token)
+            if lane.update(lease_expires_at=database_now() + timedelta(seconds=lasts_s)):
+                self._renew_at, self._ends_at = now + RENEW_EVERY_S, now + lasts_s
                 return
         except DatabaseError:
-            if now < ends_at:
-                renew_at = now + 1.0
+            # With the last byte it must hold: the answer may take longer than what is left.
+            if left and now < self._ends_at - RENEW_EVERY_S:
+                self._renew_at = now + 1.0
                 return
         raise OutcomeUnknownError("The worker was held up; the file may or may not have arrived.")
-
-    return renew
 
 
 @contextmanager

@@ -189,6 +189,7 @@ class HttpClient:
         body: Body | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_s: float | None = None,
+        answer_within_s: float | None = None,
         body_max_bytes: int = BODY_MAX_BYTES,
         stream: bool = False,
     ) -> Answer:
@@ -196,7 +197,8 @@ class HttpClient:
 
         Shape: write is False only for what may safely be sent twice; json is sent as UTF-8 JSON, body as it
             is; params become the query. stream leaves the body of a success to `Answer.stream`.
-        Units: deadline_s replaces the client's own call_deadline_s (long uploads).
+        Units: deadline_s replaces the client's own call_deadline_s, for uploads; answer_within_s counts from
+            the last byte sent, and makes a body that stops moving fail early.
         Raises: ConnectFailedError, HostNotAllowedError, CertificateError (nothing was sent);
             OutcomeUnknownError (a write may have left, no complete answer came);
             UnavailableError (the same for a read).
@@ -225,7 +227,9 @@ class HttpClient:
         )
         repeats = 0
         while True:
-            answer, failure = self._attempt(request, context, deadline, body_max_bytes, stream=stream)
+            answer, failure = self._attempt(
+                request, context, deadline, body_max_bytes, answer_within_s=answer_within_s, stream=stream
+            )
             if write:
                 break
             wait_s = read_repeat_after_s(
@@ -265,11 +269,13 @@ class HttpClient:
         deadline: float,
         body_max_bytes: int,
         *,
+        answer_within_s: float | None,
         stream: bool,
     ) -> tuple[Answer | None, ProviderError | None]:
         """Send once; return the answer or the error it became."""
         started = time.monotonic()
-        call = Call(deadline, self.connect_timeout_s, mark_write_sent if context.write else None)
+        on_send = mark_write_sent if context.write else None
+        call = Call(deadline, self.connect_timeout_s, on_send, answer_within_s)
         answer: Answer | None = None
         failure: ProviderError | None = None
         cause: Exception | None = None

@@ -35,15 +35,31 @@ SEND_PIECE_BYTES = 64 * 1024
 """Bytes. A body leaves in pieces of this size, each with the time that is left, so that a server that
 reads slowly cannot hold a call beyond its deadline."""
 
+STALL_MAX_S = 15.0
+"""Seconds that one piece of a long upload may take to leave."""
+
 
 class Call:
     """The request now in flight on this thread."""
 
-    __slots__ = ("connect_timeout_s", "deadline", "dialed", "on_send", "sent")
+    __slots__ = (
+        "answer_within_s",
+        "connect_timeout_s",
+        "deadline",
+        "dialed",
+        "on_send",
+        "sent",
+    )
 
     def __init__(
-        self, deadline: float, connect_timeout_s: float, on_send: Callable[[], None] | None = None
+        self,
+        deadline: float,
+        connect_timeout_s: float,
+        on_send: Callable[[], None] | None = None,
+        answer_within_s: float | None = None,
     ) -> None:
+        self.answer_within_s = answer_within_s
+        """Seconds from the last byte that was sent to the end of the answer, for long uploads."""
         self.deadline = deadline
         """Monotonic time at which the whole call is over."""
         self.connect_timeout_s = connect_timeout_s
@@ -60,6 +76,16 @@ class Call:
         if left <= 0:
             raise TimeoutError("the deadline of the whole call has passed")
         return left
+
+    def sending_s(self) -> float:
+        """Return how long one piece may take to leave; in a long upload, something must always move."""
+        left = self.remaining_s()
+        return left if self.answer_within_s is None else min(left, STALL_MAX_S)
+
+    def all_sent(self) -> None:
+        """Note that the request is out: from now on the clock of the answer counts."""
+        if self.answer_within_s is not None:
+            self.deadline = time.monotonic() + self.answer_within_s
 
     def leaving(self) -> None:
         """Note that bytes are about to leave."""
@@ -202,11 +228,16 @@ class _GuardedConnection(HTTPConnection):
         call.leaving()
         if isinstance(data, (bytes, bytearray)):
             for start in range(0, len(data), SEND_PIECE_BYTES):
-                self.sock.settimeout(call.remaining_s())
+                self.sock.settimeout(call.sending_s())
                 super().send(data[start : start + SEND_PIECE_BYTES])
         else:
-            self.sock.settimeout(call.remaining_s())
+            self.sock.settimeout(call.sending_s())
             super().send(data)
+
+    def getresponse(self) -> Any:
+        if call := _current():
+            call.all_sent()
+        return super().getresponse()
 
     def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Build the answer over a reader that knows the deadline. `http.client` only asks for a file."""

@@ -16,8 +16,8 @@ class DocumentDraft:
 
     Shape: file_name is a plain name with its extension, without path, quotes or control characters; title
         holds the marker. open returns the content from its first byte, for reading; it is closed by whoever
-        opened it.
-    Units: size is bytes, above 0.
+        opened it. It is read while it is sent, and what its read raises ends the upload.
+    Units: size is bytes, above 0; answer_within_s is seconds from the last byte to a complete answer.
     """
 
     file_name: str
@@ -25,8 +25,7 @@ class DocumentDraft:
     media_type: str
     size: int
     open: Callable[[], BinaryIO] = field(repr=False)
-    progress: Callable[[], None] | None = field(default=None, repr=False)
-    """Called after each block that left, to renew a lease; what it raises ends the upload."""
+    answer_within_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db.models import F
+from django.utils import timezone
 
 from psa import services
 from psa.exceptions import ConflictError, InvalidInputError, OutcomeUnknownError
@@ -16,6 +17,7 @@ from psa.models import AuditEntry, Delivery, FileBlock, TicketLink, WorkUnit
 from psa.outbox import document
 from psa.outbox.document import BLOCK_BYTES, StoredFile, file_name_clean
 from psa.outbox.recheck import duplicate_problem
+from psa.provider_pool import providers_close
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.types import Actor, DocumentPart, NoteKind, NotePart, Scope, StatusPart
 from resolutionflow.accounts.models import Account
@@ -228,21 +230,48 @@ def test_long_upload_keeps_its_lease_and_ends_when_somebody_else_has_it(
     monkeypatch.setattr(document.time, "monotonic", lambda: clock[0])
     TicketLink.objects.update(lease_token="mine", lease_expires_at="2026-01-01T00:00:00Z")
     claim: Any = type("C", (), {"claimed_at": 1000.0, "link_id": link.pk, "token": "mine"})
-    renew = document._keeping_lease(claim)
-    renew()
-    link.refresh_from_db()
-    assert link.lease_expires_at is not None
-    assert link.lease_expires_at.year == 2026
-    first = link.lease_expires_at
-    clock[0] += 20
-    renew()
-    link.refresh_from_db()
-    assert link.lease_expires_at > first
+    lease = document._Lease(claim, answer_within_s=130.0)
+
+    def left_s() -> float:
+        link.refresh_from_db()
+        assert link.lease_expires_at
+        return (link.lease_expires_at - timezone.now()).total_seconds()
+
+    lease.renew(1000)
+    assert left_s() < 0, "not yet"
+    clock[0] += 6
+    lease.renew(1000)
+    assert 40 < left_s() <= 45
+    lease.renew(0)
+    assert 170 < left_s() <= 175, "until the PSA must have answered"
     TicketLink.objects.update(lease_token="another's")
-    renew()
-    clock[0] += 20
+    lease.renew(1000)
+    clock[0] += 6
     with pytest.raises(OutcomeUnknownError):
-        renew()
+        lease.renew(1000)
+
+
+def test_psa_that_stores_a_file_slowly_is_waited_for_under_the_lease(
+    tenant: Account,
+    actor: Actor,
+    link: TicketLink,
+    sandbox: SandboxServer,
+    run: Callable[..., None],
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.PSA = {**settings.PSA, "CONNECT_TIMEOUT_S": 0.2, "CALL_DEADLINE_S": 0.5, "LEASE_S": 1.0}
+    providers_close()
+    monkeypatch.setattr(document, "STORED_BYTES_S", len(CONTENT) / 3)
+    sandbox.faults.add("latency", method="POST", path="/system/documents$", seconds=2.0, count=1)
+    unit = services.unit_enqueue(tenant, link.pk, [file()], actor=actor)
+    run()
+    assert states(unit) == {"document": "delivered"}
+    assert len(attached(sandbox, link)) == 1
+    assert [row["path"] for row in sandbox.requests if row["method"] == "POST"] == [
+        "/v4_6_release/apis/3.0/system/documents"
+    ]
+    providers_close()
 
 
 def test_only_notes_can_be_edited_and_a_discarded_file_is_not_sent(

@@ -116,6 +116,7 @@ class ConnectWiseClient:
         form: Form | None = None,
         headers: Mapping[str, str] | None = None,
         deadline_s: float | None = None,
+        answer_within_s: float | None = None,
         stream: bool = False,
     ) -> Answer:
         """Return a 2xx answer. A call that went to an old codebase, or asked for an unknown API model, did
@@ -143,6 +144,7 @@ class ConnectWiseClient:
                     **(headers or {}),
                 },
                 deadline_s=deadline_s,
+                answer_within_s=answer_within_s,
                 stream=stream,
             )
             if answer.ok:
@@ -267,6 +269,7 @@ class ConnectWiseClient:
         json: Any = None,
         form: Form | None = None,
         deadline_s: float | None = None,
+        answer_within_s: float | None = None,
     ) -> T:
         """Send a change and return the record of its answer.
 
@@ -275,7 +278,14 @@ class ConnectWiseClient:
         Raises: OutcomeUnknownError whenever a 2xx answer could not be read.
         """
         answer = self.call(
-            method, path, operation=operation, write=True, json=json, form=form, deadline_s=deadline_s
+            method,
+            path,
+            operation=operation,
+            write=True,
+            json=json,
+            form=form,
+            deadline_s=deadline_s,
+            answer_within_s=answer_within_s,
         )
         try:
             body = answer.json()

@@ -62,7 +62,7 @@ class DocumentOperations(ConnectWisePart):
         with ExitStack() as opened:
 
             def form() -> MultipartEncoder:
-                content = _Content(opened.enter_context(closing(draft.open())), draft)
+                content = _Content(opened.enter_context(closing(draft.open())), draft.size)
                 file = (draft.file_name, content, draft.media_type)
                 return MultipartEncoder({**fields, "file": file})
 
@@ -73,6 +73,7 @@ class DocumentOperations(ConnectWisePart):
                 operation=operation,
                 form=form,
                 deadline_s=self.http.call_deadline_s + draft.size / SLOWEST_BYTES_S,
+                answer_within_s=draft.answer_within_s,
             )
 
     def document_find(self, ticket_id: str, record_type: RecordType, marker: str) -> list[Document]:
@@ -137,18 +138,15 @@ class DocumentOperations(ConnectWisePart):
 
 
 class _Content:
-    """A file as the form reads it: tells how much is left, and reports each block."""
+    """A file as the form reads it: it tells how much is left."""
 
-    def __init__(self, file: BinaryIO, draft: DocumentDraft) -> None:
+    def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
-        self._progress = draft.progress
-        self.len = draft.size
+        self.len = size
         """Bytes left."""
 
     def read(self, size: int = -1) -> bytes:
         """Return at most size bytes. Raises: OSError when the file ends before its size."""
-        if self._progress:
-            self._progress()
         block = self._file.read(min(size, self.len) if size >= 0 else self.len)
         if not block and self.len:
             raise OSError(f"the file ends {self.len} bytes early")

@@ -41,7 +41,7 @@ class DummyDocuments(Provider):
         with self._writing("document_upload"):
             place = self._place(ticket_id, record_type)
             with closing(draft.open()) as file:
-                content = b"".join(self._blocks(file.read, draft))
+                content = b"".join(iter(lambda: file.read(BLOCK_BYTES), b""))
             document = Document(
                 id=str(8001 + sum(len(files) for files in self.server.files.values())),
                 ticket_id=place[1],
@@ -68,12 +68,6 @@ class DummyDocuments(Provider):
                             document, "application/octet-stream", _cut(content), close=lambda: None
                         )
             raise NotFoundError(f"There is no file {str(document_id)[:40]}.", status=404)
-
-    def _blocks(self, read: Callable[[int], bytes], draft: DocumentDraft) -> Iterator[bytes]:
-        while block := read(BLOCK_BYTES):
-            if draft.progress:
-                draft.progress()
-            yield block
 
 
 def _cut(content: bytes) -> Iterator[bytes]:

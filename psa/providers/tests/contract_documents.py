@@ -114,15 +114,8 @@ class DocumentContract:
             with pytest.raises(NotFoundError):
                 world.provider.document_open(number)
 
-    def test_progress_is_told_and_can_end_an_upload(self, world: World) -> None:
-        told: list[int] = []
-
-        def stop() -> None:
-            told.append(1)
-            if len(told) > 2:
-                raise OutcomeUnknownError("Somebody else has this upload now.")
-
-        draft = replace(file("RF-STOPPED2", CONTENT * 10), progress=stop)
+    def test_what_reading_raises_ends_an_upload(self, world: World) -> None:
+        draft = replace(file("RF-STOPPED2", CONTENT * 10), open=lambda: _Stopped(CONTENT * 10))
         with trace_writes() as trace, pytest.raises(ProviderError):
             world.provider.document_upload(world.tickets[RecordType.SERVICE], RecordType.SERVICE, draft)
         assert trace.sent
@@ -138,6 +131,18 @@ class DocumentContract:
         world.provider.document_upload(world.tickets[RecordType.SERVICE], RecordType.SERVICE, draft)
         assert reader.largest <= 1_000_000
         assert reader.closed
+
+
+class _Stopped(io.BytesIO):
+    """A file whose reading ends after some blocks."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > 2:
+            raise OutcomeUnknownError("Somebody else has this upload now.")
+        return super().read(size)
 
 
 class _Watched(io.BytesIO):
