@@ -32,11 +32,13 @@ def look(claim: Claim) -> Outcome:
             author_kind="member" if claim.author_member_id else "api_member",
             doubles=len(found) - 1,
         )
+    # A list of time or files may be empty for a ticket that is not there, or is of the other kind now: only a
+    # ticket that could be read can tell that something is missing.
+    ticket = claim.provider.ticket_get(claim.ticket_id, record_type)
     if claim.kind == DeliveryKind.TIME:
         return time_look(claim)
     if claim.kind == DeliveryKind.DOCUMENT:
         return document_look(claim)
-    ticket = claim.provider.ticket_get(claim.ticket_id, record_type)
     if ticket.status is not None and claim.payload["status"] in (ticket.status.name, ticket.status.id):
         return Outcome(
             Next.DELIVERED,

@@ -41,7 +41,7 @@ from psa.services.changes import (
     shown_as,
     waits_for_person,
 )
-from psa.services.document_preview import document_preview
+from psa.services.document_preview import document_previews
 from psa.services.time_preview import time_previews
 from psa.types import Actor, NoteKind, PartPreview, RecordType, Scope, Status, Tenant
 
@@ -79,12 +79,15 @@ def unit_preview(tenant: Tenant, link_id: int, parts: Sequence[Part], *, actor: 
     previews = []
     drafts = plan(cls, RecordType(link.record_type), parts)
     times = iter(time_previews(link, [row.payload for row in drafts if row.kind == DeliveryKind.TIME]))
+    files = iter(
+        document_previews(link, [row.payload for row in drafts if row.kind == DeliveryKind.DOCUMENT])
+    )
     for draft in drafts:
         if draft.kind == DeliveryKind.TIME:
             previews.append(next(times))
             continue
         if draft.kind == DeliveryKind.DOCUMENT:
-            previews.append(document_preview(link, draft.payload))
+            previews.append(next(files))
             continue
         is_status = draft.kind == DeliveryKind.STATUS
         notes = [f"{draft.dropped} control characters were taken out."] if draft.dropped else []

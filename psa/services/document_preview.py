@@ -1,8 +1,9 @@
-"""Owns the preview of a file: the name it gets, who sees it, and whether the PSA takes one of its size."""
+"""Owns the preview of files: the names they get, who sees them, and whether the PSA takes them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from psa.exceptions import PsaError
@@ -13,15 +14,19 @@ from psa.providers.registry import UnknownProviderError
 from psa.types import PartPreview
 
 
-def document_preview(link: TicketLink, payload: Mapping[str, Any]) -> PartPreview:
-    """Return what attaching a file would do. May ask the PSA for its limit; its silence passes.
+def document_previews(link: TicketLink, payloads: Sequence[Mapping[str, Any]]) -> list[PartPreview]:
+    """Return what attaching files would do. May ask the PSA for its limit, once; its silence passes.
 
     Shape: text is the file's name as it will stand on the ticket.
     """
-    try:
-        most = provider_for(link.connection).document_max_bytes()
-    except (PsaError, UnknownProviderError):
-        most = None
+    most = None
+    if payloads:
+        with suppress(PsaError, UnknownProviderError):
+            most = provider_for(link.connection).document_max_bytes()
+    return [_preview(payload, most) for payload in payloads]
+
+
+def _preview(payload: Mapping[str, Any], most: int | None) -> PartPreview:
     notes = []
     if most is not None and payload["size"] > most:
         notes.append(f"The PSA takes files up to {most:,} bytes: this one will need a person.")

@@ -106,12 +106,23 @@ def test_what_may_be_there_already_is_looked_for_where_the_ticket_is_now(
 ) -> None:
     unit = services.unit_enqueue(tenant, link.pk, [NotePart(NoteKind.ANALYSIS, "Found it")], actor=actor)
     sandbox.faults.add("drop_after", method="POST", path=NOTES, count=1)
-    convert_after = [convert]
-    run_once(run, lambda: convert_after.pop()("project"), unit)
+    run_once(run, lambda: convert("project"), unit)
     run(later=True)
     delivery = unit.deliveries.get()
     assert delivery.state == "delivered"
     assert len(sent(sandbox, "POST", "/notes")) == 1
+
+
+def test_a_file_that_may_be_there_is_looked_for_where_the_ticket_is_now(
+    tenant: Any, run: Run, link: TicketLink, actor: Actor, convert: Convert, sandbox: SandboxServer
+) -> None:
+    part = DocumentPart("a.html", "A", "text/html", 3, lambda: io.BytesIO(b"abc"))
+    unit = services.unit_enqueue(tenant, link.pk, [part], actor=actor)
+    sandbox.faults.add("drop_after", method="POST", path="/system/documents$", count=1)
+    run_once(run, lambda: convert("project"), unit)
+    run(later=True)
+    assert unit.deliveries.get().state == "delivered"
+    assert len(sent(sandbox, "POST", "/system/documents")) == 1
 
 
 def run_once(run: Run, between: Callable[[], None], unit: Any) -> None:
