@@ -44,11 +44,17 @@ class _TwinFirstError(Exception):
 
 
 def once(
-    request: Request, scope: Scope, prepare: Callable[[], P], commit: Callable[[P], Delivery | WorkUnit]
+    request: Request,
+    scope: Scope,
+    prepare: Callable[[], P],
+    commit: Callable[[P], Delivery | WorkUnit],
+    *,
+    asks: bool = True,
 ) -> tuple[Delivery | WorkUnit, bool]:
     """Do the work of a call, or return what the same key did before, and whether it was the latter.
 
     Shape: commit runs inside a transaction, together with the record of the key. Errors are not remembered.
+        asks is False when prepare costs nothing: then a key is looked up only if it is taken.
     Raises: Problem 400 `idempotency-key` (not 1 to 200 visible ASCII characters);
         Problem 422 `idempotency-mismatch` (the key was used for another path or body);
         what the two functions raise.
@@ -63,7 +69,7 @@ def once(
 
     caller, print_ = caller_of(request), fingerprint(request)
     stale = None
-    if (found := _find(scope, caller, key)) is not None:
+    if asks and (found := _find(scope, caller, key)) is not None:
         if _is_kept(found):
             return _replay(found, print_), True
         stale = found.pk
@@ -74,31 +80,31 @@ def once(
         if (found := _find(scope, caller, key)) is not None and found.pk != stale:
             return _replay(found, print_), True
         raise
-    try:
-        with transaction.atomic():
-            if stale is not None:
-                IdempotencyRecord.objects.filter(pk=stale).delete()
-            record = _insert(
-                IdempotencyRecord(tenant=scope.tenant, caller=caller, key=key, fingerprint=print_)
-            )
-            done = commit(prepared)
-            if isinstance(done, Delivery):
-                record.delivery = done
-            else:
-                record.unit = done
-            record.save(update_fields=["delivery", "unit"])
-            return done, False
-    except _TwinFirstError as twin:
-        found = _find(scope, caller, key)
-        if found is None:
-            raise Problem(
-                503,
-                "idempotency-busy",
-                "Another request with this key was in progress. Try again.",
-                None,
-                {"Retry-After": "1"},
-            ) from twin
-        return _replay(found, print_), True
+    while True:
+        try:
+            with transaction.atomic():
+                if stale is not None:
+                    IdempotencyRecord.objects.filter(pk=stale).delete()
+                record = _insert(
+                    IdempotencyRecord(tenant=scope.tenant, caller=caller, key=key, fingerprint=print_)
+                )
+                done = commit(prepared)
+                what = "delivery" if isinstance(done, Delivery) else "unit"
+                IdempotencyRecord.objects.filter(pk=record.pk).update(**{what: done})
+                return done, False
+        except _TwinFirstError as twin:
+            found = _find(scope, caller, key)
+            if found is None or found.pk == stale:
+                raise Problem(
+                    503,
+                    "idempotency-busy",
+                    "Another request with this key was in progress. Try again.",
+                    None,
+                    {"Retry-After": "1"},
+                ) from twin
+            if _is_kept(found):
+                return _replay(found, print_), True
+            stale = found.pk
 
 
 def response(done: Delivery | WorkUnit) -> Response:

@@ -12,7 +12,7 @@ from psa.conf import psa_settings
 from psa.database import database_now
 from psa.exceptions import InvalidInputError
 from psa.models import Connection, Delivery, MemberMapping, TicketLink, WorkUnit
-from psa.models.delivery import API_MEMBER, OPEN_STATES, DeliveryKind, DeliveryState, HeldBy
+from psa.models.delivery import API_MEMBER, DeliveryKind, DeliveryState, HeldBy
 from psa.outbox import statements
 from psa.outbox.document import document_hash, document_payload, document_store
 from psa.outbox.kick import lane_kick
@@ -161,9 +161,8 @@ def enqueue(
     with transaction.atomic(savepoint=False):
         link, first = lane_enter(link, len(drafts))
         link.connection = connection
-        waits = (
-            Delivery.objects.filter(link=link, state__in=OPEN_STATES).exclude(held_by=HeldBy.DEAD).exists()
-        )
+        # After the lock, in a statement of its own: it must see whatever was queued while we waited for it.
+        waits = statements.waits_in(link.pk)
         now = database_now()
         author: dict[str, Any] = {"created_by_id": actor.user_id, "created_by_name": actor.name[:200]}
         worked = {draft.payload["engineer"]["id"] for draft in drafts if draft.kind == DeliveryKind.TIME}

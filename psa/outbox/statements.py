@@ -128,6 +128,14 @@ def places_take(link_id: int, number: int) -> TicketLink:
     return _by_id(TicketLink, sql, [number, link_id])[link_id]
 
 
+def waits_in(link_id: int) -> bool:
+    """True when something is open in a lane that whatever comes after it must wait for."""
+    sql = f"""
+        SELECT 1 FROM {DELIVERY} WHERE link_id = %s AND state IN ({_literals(OPEN_STATES)})
+        AND held_by <> '{HeldBy.DEAD}' LIMIT 1"""
+    return bool(_rows(sql, [link_id]))
+
+
 def lanes_lease(link_ids: Sequence[int], token: str, now: datetime, until: datetime) -> dict[int, TicketLink]:
     """Lease those lanes that are free and return them by id."""
     sql = f"""

@@ -48,6 +48,7 @@ class SessionExport(SessionView):
             request,
             scope,
             prepare=lambda: None,
+            asks=False,
             commit=lambda _: services.export_post(scope.tenant, session_id, actor=scope.actor),
         )
         return idempotency.response(unit)

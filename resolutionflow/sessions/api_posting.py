@@ -47,6 +47,7 @@ class SessionNotes(SessionView):
             request,
             scope,
             prepare=lambda: NoteKind(body["kind"]),
+            asks=False,
             commit=lambda kind: services.note_post(
                 scope.tenant,
                 session_id,

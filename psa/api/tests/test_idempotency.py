@@ -35,6 +35,7 @@ class Desk:
         self.prepare: Callable[[], Any] = lambda: None
         self.commit: Callable[[Any], Delivery | WorkUnit] = lambda _: unit_make(connection).deliveries.get()
         self.replayed: list[bool] = []
+        self.asks = True
 
     def post(
         self,
@@ -49,7 +50,9 @@ class Desk:
 
         class View(APIView):
             def post(self, request: Request) -> Response:
-                done, replayed = idempotency.once(request, request_scope(request), desk.prepare, desk.commit)
+                done, replayed = idempotency.once(
+                    request, request_scope(request), desk.prepare, desk.commit, asks=desk.asks
+                )
                 desk.replayed.append(replayed)
                 return idempotency.response(done)
 
@@ -62,9 +65,13 @@ class Desk:
         return response
 
 
-@pytest.fixture
-def desk(connection: Connection, unit_make: Make, engineer: AbstractBaseUser) -> Desk:
-    return Desk(connection, unit_make, engineer)
+@pytest.fixture(params=[True, False], ids=["asks", "asks nobody"])
+def desk(
+    request: pytest.FixtureRequest, connection: Connection, unit_make: Make, engineer: AbstractBaseUser
+) -> Desk:
+    made = Desk(connection, unit_make, engineer)
+    made.asks = request.param
+    return made
 
 
 def test_same_key_and_body_work_once(desk: Desk) -> None:
