@@ -11,12 +11,12 @@ from typing import BinaryIO
 
 from requests_toolbelt import MultipartEncoder
 
-from psa.exceptions import MovedError, NotFoundError, PermissionDeniedError, RejectedError, UnavailableError
+from psa.exceptions import NotFoundError, RejectedError, UnavailableError
 from psa.providers.connectwise import mapping
 from psa.providers.connectwise.client import Params
 from psa.providers.connectwise.conditions import as_id
 from psa.providers.connectwise.paging import PAGE_MAX_ROWS
-from psa.providers.connectwise.parts import ConnectWisePart
+from psa.providers.connectwise.parts import NOT_TOLD, ConnectWisePart
 from psa.types import Document, DocumentDraft, Download, RecordType
 
 RECORD_TYPES = {RecordType.SERVICE: "Ticket", RecordType.PROJECT: "ProjectTicket"}
@@ -31,8 +31,6 @@ MEGABYTE = 1024 * 1024
 MEGABYTES_MOST = 10_000
 """Figures of the limit up to this are megabytes, larger ones bytes: the unit is not documented."""
 
-_NOT_TOLD = (MovedError, NotFoundError, PermissionDeniedError, RejectedError)
-"""Refusals of a side read: it tells nothing, and ConnectWise itself has the last word."""
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\/]')
 
 
@@ -118,7 +116,7 @@ class DocumentOperations(ConnectWisePart):
             rows = self.api.page(
                 "/system/fileuploadsettings/", lambda raw: raw, operation="document_max_bytes", page_size=1
             )
-        except _NOT_TOLD:
+        except NOT_TOLD:
             return 0
         limit = rows.items[0].get("globalFileSizeLimit") if rows.items else None
         if not isinstance(limit, int) or isinstance(limit, bool) or limit <= 0:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from psa.exceptions import NotFoundError
+from psa.exceptions import MovedError, NotFoundError, PermissionDeniedError, RejectedError
 from psa.providers.base import Cache, Provider
 from psa.providers.connectwise.client import ConnectWiseClient
 from psa.providers.connectwise.conditions import as_id
 from psa.providers.http import HttpClient
 from psa.types import ConnectionConfig, RecordType
+
+NOT_TOLD = (MovedError, NotFoundError, PermissionDeniedError, RejectedError)
+"""Refusals of a side read: it tells nothing, and ConnectWise itself has the last word."""
 
 
 class ConnectWisePart(Provider):

@@ -19,14 +19,12 @@ from psa.providers.connectwise.auth import CREDENTIAL_SCHEMA
 from psa.providers.connectwise.documents import DocumentOperations
 from psa.providers.connectwise.lookups import LookupOperations
 from psa.providers.connectwise.notes import NoteOperations
+from psa.providers.connectwise.parts import NOT_TOLD
 from psa.providers.connectwise.permissions import LIST_READS, NEEDS, grant_for, judge_rows
 from psa.providers.connectwise.role import ROLE_NEEDS
 from psa.providers.connectwise.tickets import TicketOperations
 from psa.providers.connectwise.time_entries import TimeOperations
 from psa.types import Capability, Endpoint, Feature, FeatureResult, FeatureStatus, ProbeResult
-
-_NOT_TOLD = (MovedError, NotFoundError, PermissionDeniedError, RejectedError)
-"""Refusals of a single read that say nothing about the keys."""
 
 
 class ConnectWiseProvider(
@@ -123,7 +121,7 @@ class ConnectWiseProvider(
     def _role_rows(self) -> list[Mapping[str, Any]]:
         try:
             return self.api.full_list("/system/mySecurity", lambda raw: raw, operation="probe")
-        except _NOT_TOLD:
+        except NOT_TOLD:
             return []
 
     def _try_list(self, feature: Feature) -> FeatureResult:
@@ -152,7 +150,7 @@ class ConnectWiseProvider(
             return ()
         try:
             boards = self.api.full_list("/service/boards", mapping.board, operation="probe")
-        except _NOT_TOLD:
+        except NOT_TOLD:
             boards = []
         names = {board.id: board.name for board in boards}
         return tuple(names.get(board) or f"#{board}" for board in dict.fromkeys(hidden))

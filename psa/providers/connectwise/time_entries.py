@@ -10,9 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from psa.exceptions import (
-    MovedError,
     NotFoundError,
-    PermissionDeniedError,
     ProviderError,
     RejectedError,
     TimeRefusedError,
@@ -21,7 +19,7 @@ from psa.exceptions import (
 from psa.providers.connectwise import mapping
 from psa.providers.connectwise.conditions import all_of, as_id, equals, is_id, since
 from psa.providers.connectwise.paging import PAGE_MAX_ROWS
-from psa.providers.connectwise.parts import ConnectWisePart
+from psa.providers.connectwise.parts import NOT_TOLD, ConnectWisePart
 from psa.types import (
     Agreement,
     Raw,
@@ -37,8 +35,6 @@ from psa.types import (
 READ_MAX_PAGES = 5
 """Pages of 1000 entries that are read of one ticket or member."""
 
-_NOT_TOLD = (MovedError, NotFoundError, PermissionDeniedError, RejectedError)
-"""Refusals of a side read: it tells nothing, and ConnectWise itself has the last word."""
 
 SHEET_TAKES = frozenset({"Open", "Rejected"})
 
@@ -148,14 +144,14 @@ class TimeOperations(ConnectWisePart):
             rows = self.api.page(
                 "/system/myCompany/timeExpense", lambda raw: raw, operation=operation, page_size=1
             )
-        except _NOT_TOLD:
+        except NOT_TOLD:
             return {}
         return rows.items[0] if rows.items else {}
 
     def _choices(self, path: str) -> tuple[Ref, ...]:
         try:
             rows = self.api.full_list(path, lambda raw: raw, operation="time_choices")
-        except _NOT_TOLD:
+        except NOT_TOLD:
             return ()
         active = [row for row in rows if row.get("inactiveFlag") is not True]
         return tuple(Ref(mapping.record_id(row), str(row.get("name") or "")) for row in active)
@@ -163,7 +159,7 @@ class TimeOperations(ConnectWisePart):
     def _agreements(self, ticket: Ticket) -> list[Agreement]:
         try:
             return self.agreements_of(ticket.company.id) if ticket.company else []
-        except _NOT_TOLD:
+        except NOT_TOLD:
             return []
 
     def _agreement_closed(self, ticket: Ticket, draft: TimeDraft) -> bool:
@@ -175,7 +171,7 @@ class TimeOperations(ConnectWisePart):
             return False
         try:
             statuses = self.statuses_for(ticket)
-        except _NOT_TOLD:
+        except NOT_TOLD:
             return False
         return any(one.id == ticket.status.id and not one.time_entry_allowed for one in statuses)
 
@@ -189,7 +185,7 @@ class TimeOperations(ConnectWisePart):
                 order_by="id desc",
                 page_size=PAGE_MAX_ROWS,
             )
-        except _NOT_TOLD:
+        except NOT_TOLD:
             return False
         day = draft.started_at.date()
         for sheet in sheets.items:
@@ -204,7 +200,7 @@ class TimeOperations(ConnectWisePart):
         conditions = all_of(_of_member(draft.member_id), since("timeStart", from_day))
         try:
             entries = self._entries(conditions, "time_check")
-        except _NOT_TOLD:
+        except NOT_TOLD:
             return []
         overlapping = tuple(entry for entry in entries if _overlaps(entry, draft))
         same_day = tuple(
