@@ -235,6 +235,34 @@ class ConnectWiseClient:
         items = self._parsed(rows, parse, answer, operation)
         return Page(tuple(items), page + 1 if more and rows else None)
 
+    def newest(
+        self,
+        path: str,
+        parse: Parse[T],
+        *,
+        operation: str,
+        max_pages: int,
+        conditions: str = "",
+        params: Params | None = None,
+    ) -> list[T]:
+        """Read the rows of a list with the newest first, at most max_pages of 1000 rows."""
+        found: list[T] = []
+        number: int | None = 1
+        while number is not None and number <= max_pages:
+            page = self.page(
+                path,
+                parse,
+                operation=operation,
+                conditions=conditions,
+                order_by="id desc",
+                page=number,
+                page_size=PAGE_MAX_ROWS,
+                params=params,
+            )
+            found += page.items
+            number = page.next_page
+        return found
+
     def full_list(self, path: str, parse: Parse[T], *, operation: str) -> list[T]:
         """Read a whole list, forward only: rows that are added or removed meanwhile shift nothing.
 

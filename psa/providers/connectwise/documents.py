@@ -15,7 +15,6 @@ from psa.exceptions import NotFoundError, RejectedError, UnavailableError
 from psa.providers.connectwise import mapping
 from psa.providers.connectwise.client import Params
 from psa.providers.connectwise.conditions import as_id
-from psa.providers.connectwise.paging import PAGE_MAX_ROWS
 from psa.providers.connectwise.parts import NOT_TOLD, ConnectWisePart
 from psa.types import Document, DocumentDraft, Download, RecordType
 
@@ -94,21 +93,13 @@ class DocumentOperations(ConnectWisePart):
         return Download(document, answer.content_type, answer.stream.blocks, answer.stream.close)
 
     def _documents(self, ticket_id: str, record_type: RecordType, operation: str) -> list[Document]:
-        found: list[Document] = []
-        number: int | None = 1
-        while number is not None and number <= READ_MAX_PAGES:
-            page = self.api.page(
-                "/system/documents",
-                lambda raw: mapping.document(raw, str(ticket_id)),
-                operation=operation,
-                order_by="id desc",
-                page=number,
-                page_size=PAGE_MAX_ROWS,
-                params=_record(ticket_id, record_type),
-            )
-            found += page.items
-            number = page.next_page
-        return found
+        return self.api.newest(
+            "/system/documents",
+            lambda raw: mapping.document(raw, str(ticket_id)),
+            operation=operation,
+            max_pages=READ_MAX_PAGES,
+            params=_record(ticket_id, record_type),
+        )
 
     def _limit(self) -> int:
         """Return the company's limit in bytes, 0 when it has none or does not tell."""

@@ -123,21 +123,13 @@ class TimeOperations(ConnectWisePart):
     # What is read on the way --------------------------------------------------------------------
 
     def _entries(self, conditions: str, operation: str, ticket_id: str = "") -> list[TimeEntry]:
-        found: list[TimeEntry] = []
-        number: int | None = 1
-        while number is not None and number <= READ_MAX_PAGES:
-            page = self.api.page(
-                "/time/entries",
-                lambda raw: mapping.time_entry(raw, str(ticket_id)),
-                operation=operation,
-                conditions=conditions,
-                order_by="id desc",
-                page=number,
-                page_size=PAGE_MAX_ROWS,
-            )
-            found += page.items
-            number = page.next_page
-        return found
+        return self.api.newest(
+            "/time/entries",
+            lambda raw: mapping.time_entry(raw, str(ticket_id)),
+            operation=operation,
+            max_pages=READ_MAX_PAGES,
+            conditions=conditions,
+        )
 
     def _time_rules(self, operation: str) -> Raw:
         try:
