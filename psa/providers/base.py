@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from psa.exceptions import UnsupportedOperationError
 from psa.types import (
     Agreement,
+    Article,
     Board,
     Capability,
     Company,
@@ -35,6 +36,8 @@ from psa.types import (
     RecordType,
     RoleNeed,
     RoleRow,
+    Site,
+    Sla,
     Status,
     Ticket,
     TimeChoices,
@@ -368,3 +371,31 @@ class Provider(ABC):
     def configurations_of(self, ticket_id: str, record_type: RecordType) -> Sequence[Configuration]:
         """Return the devices attached to a ticket."""
         raise UnsupportedOperationError(self.label, "configurations_of")
+
+    def configurations_get(self, ids: Sequence[str]) -> list[Configuration]:
+        """Return devices with what is known of them, in the order of ids; unknown ids are left out."""
+        raise UnsupportedOperationError(self.label, "configurations_get")
+
+    def company_get(self, company_id: str) -> Company:
+        """Return one company. Raises: NotFoundError."""
+        raise UnsupportedOperationError(self.label, "company_get")
+
+    def site_get(self, company_id: str, site_id: str) -> Site:
+        """Return one place of a company. Raises: NotFoundError."""
+        raise UnsupportedOperationError(self.label, "site_get")
+
+    def contact_get(self, contact_id: str) -> Contact:
+        """Return one contact. Raises: NotFoundError."""
+        raise UnsupportedOperationError(self.label, "contact_get")
+
+    def agreement_get(self, agreement_id: str) -> Agreement:
+        """Return one agreement. Raises: NotFoundError."""
+        raise UnsupportedOperationError(self.label, "agreement_get")
+
+    def articles_search(self, words: Sequence[str], *, limit: int = 5) -> list[Article]:
+        """Return the articles of the knowledge base that fit some of the words, the best first."""
+        raise UnsupportedOperationError(self.label, "articles_search")
+
+    def sla_of(self, ticket_id: str, record_type: RecordType) -> Sla | None:
+        """Return the service level of a ticket with its figures as of now, None for a ticket without one."""
+        raise UnsupportedOperationError(self.label, "sla_of")

@@ -15,6 +15,7 @@ from psa.types.parts import DocumentPart, NotePart, PartPreview, StatusPart, Tim
 from psa.types.people import Actor, Person, Scope, Tenant
 from psa.types.records import (
     Agreement,
+    Article,
     Board,
     Company,
     Configuration,
@@ -25,6 +26,8 @@ from psa.types.records import (
     Page,
     Raw,
     Ref,
+    Site,
+    Sla,
     Status,
     Ticket,
 )
@@ -43,6 +46,7 @@ __all__ = [
     "OVERRULABLE",
     "Actor",
     "Agreement",
+    "Article",
     "BillableOption",
     "Board",
     "Capability",
@@ -74,6 +78,8 @@ __all__ = [
     "RoleNeed",
     "RoleRow",
     "Scope",
+    "Site",
+    "Sla",
     "Status",
     "StatusPart",
     "Tenant",

@@ -78,8 +78,16 @@ class Ticket:
     status: Status | None = None
     company: Ref | None = None
     contact: Ref | None = None
+    site: Ref | None = None
+    agreement: Ref | None = None
     owner: str = ""
     """Name of the member who owns it, empty when nobody does."""
+    assigned: tuple[str, ...] = ()
+    """Identifiers of the members who work on it, the owner first."""
+    type: str = ""
+    subtype: str = ""
+    item: str = ""
+    priority: str = ""
     url: str = ""
     """Deep link a person can open."""
     merged_into: str = ""
@@ -158,6 +166,22 @@ class Company:
     id: str
     identifier: str
     name: str
+    address: str = ""
+    """One line."""
+    phone: str = ""
+    website: str = ""
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place of a customer."""
+
+    id: str
+    name: str
+    address: str = ""
+    """One line."""
+    phone: str = ""
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -170,6 +194,7 @@ class Contact:
     company: Ref | None = None
     emails: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
+    title: str = ""
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -181,6 +206,41 @@ class Configuration:
     name: str
     type: str = ""
     company: Ref | None = None
+    model: str = ""
+    serial_number: str = ""
+    os: str = ""
+    ip_address: str = ""
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sla:
+    """What was promised for a ticket, and how it stands now.
+
+    Units: all moments are aware UTC, None for what is not promised or has not happened.
+    """
+
+    name: str
+    kept: bool | None = None
+    """False once a goal was missed; None when the PSA does not tell."""
+    respond_by: datetime | None = None
+    plan_by: datetime | None = None
+    resolve_by: datetime | None = None
+    responded_at: datetime | None = None
+    planned_at: datetime | None = None
+    resolved_at: datetime | None = None
+    raw: Raw = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One article of a knowledge base."""
+
+    id: str
+    title: str
+    issue: str = ""
+    resolution: str = ""
+    updated_at: datetime | None = None
     raw: Raw = field(default_factory=dict, repr=False, compare=False)
 
 

@@ -41,6 +41,11 @@ def is_id(field: str, record_id: str | int) -> str:
     return f"{_name(field)} = {as_id(record_id)}"
 
 
+def one_of(field: str, ids: Iterable[int]) -> str:
+    """Return a filter for records whose field is one of these ids. Not for `childConditions`."""
+    return f"{_name(field)} in ({','.join(str(as_id(one)) for one in ids)})"
+
+
 def since(field: str, moment: datetime) -> str:
     """Return a filter for records whose field is at or after a moment. Raises: ValueError if it is naive."""
     if moment.tzinfo is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from psa.exceptions import NotFoundError, RejectedError
-from psa.providers.connectwise import mapping
+from psa.providers.connectwise import customer_mapping, mapping
 from psa.providers.connectwise.conditions import all_of, any_of, contains, is_id
 from psa.providers.connectwise.paging import PAGE_MAX_ROWS
 from psa.providers.connectwise.parts import ConnectWisePart, at, ticket_path
@@ -30,7 +30,7 @@ class LookupOperations(ConnectWisePart):
         text = " ".join(query.split())[:200]
         found = self.api.page(
             "/company/companies",
-            mapping.company,
+            customer_mapping.company,
             operation="companies",
             conditions=any_of(contains("name", text), contains("identifier", text)) if text else "",
             order_by="name asc",
@@ -51,7 +51,7 @@ class LookupOperations(ConnectWisePart):
             raise RejectedError(sentence, fields={"company": [sentence]}, operation="contacts") from exc
         return self.api.page(
             "/company/contacts",
-            mapping.contact,
+            customer_mapping.contact,
             operation="contacts",
             conditions=all_of(company, *names) if company or names else "",
             order_by="lastName asc",
@@ -66,7 +66,7 @@ class LookupOperations(ConnectWisePart):
             raise NotFoundError(f"There is no company {str(company_id)[:40]!r}.") from exc
         found = self.api.page(
             "/finance/agreements",
-            mapping.agreement,
+            customer_mapping.agreement,
             operation="agreements_of",
             conditions=conditions,
             order_by="id desc",
@@ -77,6 +77,6 @@ class LookupOperations(ConnectWisePart):
     def configurations_of(self, ticket_id: str, record_type: RecordType) -> Sequence[Configuration]:
         return self.api.full_list(
             f"{ticket_path(ticket_id, record_type)}/configurations",
-            mapping.configuration,
+            customer_mapping.configuration,
             operation=at("configurations_of", record_type),
         )

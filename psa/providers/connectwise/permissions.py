@@ -57,7 +57,10 @@ NEEDS: Mapping[Feature, tuple[Need, ...]] = {
         Need("Companies", "Manage Attachments", ("add", "edit", "inquire"), ("Manage Documents",)),
     ),
     Feature.AGREEMENTS: (Need("Finance", "Agreements", ("inquire",)),),
-    Feature.ARTICLES: (Need("Service Desk", "Knowledge Base", ("add", "edit", "inquire")),),
+    Feature.ARTICLES: (
+        Need("Service Desk", "Knowledge Base", ("add", "edit", "inquire")),
+        Need("System", "API Reports", ("inquire",)),
+    ),
     Feature.CALLBACKS: (Need(*_SETUP, ("add", "edit", "delete", "inquire")),),
 }
 
@@ -79,7 +82,14 @@ OPERATION_FEATURES: Mapping[str, Feature] = {
     "companies": Feature.COMPANIES,
     "contacts": Feature.CONTACTS,
     "configurations_of": Feature.CONFIGURATIONS,
+    "configurations_get": Feature.CONFIGURATIONS,
+    "company_get": Feature.COMPANIES,
+    "site_get": Feature.COMPANIES,
+    "contact_get": Feature.CONTACTS,
+    "sla_of": Feature.SLA,
+    "articles_search": Feature.ARTICLES,
     "agreements_of": Feature.AGREEMENTS,
+    "agreement_get": Feature.AGREEMENTS,
     "time_choices": Feature.TIME_ENTRIES,
     "time_check": Feature.TIME_ENTRIES,
     "time_entries_of": Feature.TIME_ENTRIES,
@@ -104,6 +114,8 @@ LIST_READS: Mapping[Feature, str] = {
     Feature.TIME_ENTRIES: "/time/entries",
     Feature.DOCUMENTS: "/system/documents",
     Feature.AGREEMENTS: "/finance/agreements",
+    Feature.SLA: "/service/tickets/calculateSla",
+    Feature.ARTICLES: "/service/knowledgeBaseArticles",
 }
 """Lists that are read, one record each, where the role's rows do not tell. Reading shows Inquire only."""
 

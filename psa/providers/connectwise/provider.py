@@ -15,7 +15,9 @@ from psa.exceptions import (
     UnavailableError,
 )
 from psa.providers.connectwise import mapping, sites
+from psa.providers.connectwise.articles import ArticleOperations
 from psa.providers.connectwise.auth import CREDENTIAL_SCHEMA
+from psa.providers.connectwise.customers import CustomerOperations
 from psa.providers.connectwise.documents import DocumentOperations
 from psa.providers.connectwise.lookups import LookupOperations
 from psa.providers.connectwise.notes import NoteOperations
@@ -28,7 +30,13 @@ from psa.types import Capability, Endpoint, Feature, FeatureResult, FeatureStatu
 
 
 class ConnectWiseProvider(
-    TicketOperations, NoteOperations, TimeOperations, DocumentOperations, LookupOperations
+    TicketOperations,
+    NoteOperations,
+    TimeOperations,
+    DocumentOperations,
+    CustomerOperations,
+    ArticleOperations,
+    LookupOperations,
 ):
     """ConnectWise PSA (Manage) over its REST API."""
 
@@ -55,6 +63,8 @@ class ConnectWiseProvider(
             Capability.TIME_ENTRIES,
             Capability.DOCUMENTS,
             Capability.AGREEMENTS,
+            Capability.SLA,
+            Capability.ARTICLES,
         }
     )
 

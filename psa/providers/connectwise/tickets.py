@@ -16,7 +16,8 @@ from psa.exceptions import (
 from psa.providers.connectwise import mapping, sites
 from psa.providers.connectwise.conditions import all_of, any_of, as_id, contains, equals, is_id
 from psa.providers.connectwise.parts import ConnectWisePart, at, ticket_path
-from psa.types import Page, Raw, RecordType, Status, Ticket
+from psa.providers.connectwise.raw_values import record_id
+from psa.types import Page, Raw, RecordType, Sla, Status, Ticket
 
 QUERY_MAX_CHARS = 500
 """Characters of a search text that are used; summaries have at most 100."""
@@ -39,7 +40,7 @@ class TicketOperations(ConnectWisePart):
         return found
 
     def _ticket(self, raw: Raw, record_type: RecordType) -> Ticket:
-        url = sites.ticket_url(self.api.site, self.api.company_id, mapping.record_id(raw))
+        url = sites.ticket_url(self.api.site, self.api.company_id, record_id(raw))
         return mapping.ticket(raw, record_type, url)
 
     def ticket_search(
@@ -79,6 +80,23 @@ class TicketOperations(ConnectWisePart):
         if not member_identifier:
             return found
         return replace(found, items=tuple(t for t in found.items if _is_with(t, member_identifier)))
+
+    def sla_of(self, ticket_id: str, record_type: RecordType) -> Sla | None:
+        if record_type is RecordType.PROJECT:
+            return None  # ConnectWise computes service levels for service tickets only
+        operation = "sla_of"
+        try:
+            conditions = is_id("id", ticket_id)
+        except ValueError as exc:
+            raise NotFoundError(f"There is no ticket {str(ticket_id)[:40]!r}.", operation=operation) from exc
+        found = self.api.page(
+            "/service/tickets/calculateSla",
+            mapping.sla,
+            operation=operation,
+            conditions=conditions,
+            page_size=1,
+        )
+        return found.items[0] if found.items else None
 
     # Statuses -----------------------------------------------------------------------------------
 
@@ -175,10 +193,7 @@ def _member_filter(identifier: str) -> str:
 
 def _is_with(ticket: Ticket, identifier: str) -> bool:
     """True when the member owns the ticket or is one of its resources, not merely part of a name."""
-    owner = ticket.raw.get("owner")
-    names = [owner.get("identifier")] if isinstance(owner, dict) else []
-    names += str(ticket.raw.get("resources") or "").split(",")
-    return identifier.strip().casefold() in {str(name).strip().casefold() for name in names}
+    return identifier.strip().casefold() in {name.casefold() for name in ticket.assigned}
 
 
 def _board_order(status: Status) -> tuple[float, int]:

@@ -20,6 +20,7 @@ from psa.providers.connectwise import mapping
 from psa.providers.connectwise.conditions import all_of, as_id, equals, is_id, since
 from psa.providers.connectwise.paging import PAGE_MAX_ROWS
 from psa.providers.connectwise.parts import NOT_TOLD, ConnectWisePart
+from psa.providers.connectwise.raw_values import record_id, utc
 from psa.types import (
     Agreement,
     Raw,
@@ -146,7 +147,7 @@ class TimeOperations(ConnectWisePart):
         except NOT_TOLD:
             return ()
         active = [row for row in rows if row.get("inactiveFlag") is not True]
-        return tuple(Ref(mapping.record_id(row), str(row.get("name") or "")) for row in active)
+        return tuple(Ref(record_id(row), str(row.get("name") or "")) for row in active)
 
     def _agreements(self, ticket: Ticket) -> list[Agreement]:
         try:
@@ -181,7 +182,7 @@ class TimeOperations(ConnectWisePart):
             return False
         day = draft.started_at.date()
         for sheet in sheets.items:
-            first, last = mapping.utc(sheet.get("dateStart")), mapping.utc(sheet.get("dateEnd"))
+            first, last = utc(sheet.get("dateStart")), utc(sheet.get("dateEnd"))
             if first and last and first.date() <= day <= last.date():
                 return sheet.get("status") not in SHEET_TAKES
         return False

@@ -15,6 +15,7 @@ from psa.exceptions import (
     RejectedError,
 )
 from psa.providers.base import Cache
+from psa.providers.dummy.customers import DummyCustomers
 from psa.providers.dummy.documents import DummyDocuments
 from psa.providers.dummy.server import API_MEMBER, DummyServer
 from psa.providers.dummy.time_entries import DummyTime
@@ -48,7 +49,7 @@ REFUSED_KEY = "refused"
 """An API key with this value is refused, so that a wrong key can be tried without a network."""
 
 
-class DummyProvider(DummyTime, DummyDocuments):
+class DummyProvider(DummyTime, DummyDocuments, DummyCustomers):
     """A PSA in memory. What is written stays until the process ends or `DummyServer.reset` is called."""
 
     key = "dummy"
@@ -70,6 +71,8 @@ class DummyProvider(DummyTime, DummyDocuments):
             Capability.TIME_ENTRIES,
             Capability.DOCUMENTS,
             Capability.AGREEMENTS,
+            Capability.SLA,
+            Capability.ARTICLES,
         }
     )
     credential_schema = (

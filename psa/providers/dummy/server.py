@@ -15,6 +15,7 @@ from typing import ClassVar, Literal
 
 from psa.exceptions import ConnectFailedError
 from psa.types import (
+    Article,
     Board,
     Company,
     Configuration,
@@ -26,6 +27,7 @@ from psa.types import (
     NoteKind,
     RecordType,
     Ref,
+    Site,
     Status,
     Ticket,
     TimeEntry,
@@ -62,6 +64,8 @@ class DummyServer:
     members: dict[str, Member] = field(default_factory=dict)
     companies: dict[str, Company] = field(default_factory=dict)
     contacts: dict[str, Contact] = field(default_factory=dict)
+    sites: dict[str, Site] = field(default_factory=dict)
+    articles: list[Article] = field(default_factory=list)
     devices: dict[tuple[RecordType, str], list[Configuration]] = field(default_factory=dict)
     times: dict[tuple[RecordType, str], list[TimeEntry]] = field(default_factory=dict)
     """Oldest first."""
@@ -210,12 +214,17 @@ def seeded() -> DummyServer:
         "60": Contact("60", "Carl Cook", Ref(acme.id, acme.name), ("carl@acme.example",), ("+1 555 0100",)),
         "61": Contact("61", "Lena Long", Ref(globex.id, globex.name), ("lena@globex.example",)),
     }
+    server.sites = {"80": Site("80", "Bakery", "1 Oven Street, Tampa")}
+    server.articles = [
+        Article("1", "Printer is silent", "The printer does not print.", "Restart the spooler."),
+        Article("2", "VPN drops", "The tunnel goes down every hour.", "Set the same lifetime on both ends."),
+    ]
     _ticket(server, "1001", RecordType.SERVICE, "Printer does not print", "1", "11", acme, "ann", "60")
     _ticket(server, "1002", RecordType.SERVICE, "VPN drops every hour", "1", "12", globex, "ben", "61")
     _ticket(server, "1003", RecordType.SERVICE, "Disk almost full", "2", "21", acme)
     _ticket(server, "2001", RecordType.PROJECT, "Move mail to the cloud", "3", "31", globex, "ann")
     server.devices[(RecordType.SERVICE, "1001")] = [
-        Configuration("70", "ACME-PRN-01", "Printer", Ref(acme.id, acme.name))
+        Configuration("70", "ACME-PRN-01", "Printer", Ref(acme.id, acme.name), serial_number="SN-70")
     ]
     asked = NoteDraft(NoteKind.DISCUSSION, "The printer on the first floor is silent since this morning.")
     server.note_store((RecordType.SERVICE, "1001"), asked, "Carl Cook", by_contact=True)
@@ -246,7 +255,10 @@ def _ticket(
         status=next(s for s in server.statuses[board_id] if s.id == status_id),
         company=Ref(company.id, company.name),
         contact=Ref(contact.id, contact.name) if contact else None,
+        site=Ref("80", "Bakery") if company.id == "50" else None,
         owner=member.name if member else "",
+        assigned=(owner,) if owner else (),
+        type="Printer" if "Printer" in summary else "",
         url=f"https://dummy.example/tickets/{number}",
         created_at=moment,
         updated_at=moment,

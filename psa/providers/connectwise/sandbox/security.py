@@ -54,6 +54,8 @@ GUARDS = (
     ("/time/workRoles", "Table Setup"),
     ("/system/myCompany", "My Company"),
     ("/finance/agreements", "Agreements"),
+    ("/service/knowledgeBaseArticles", "Knowledge Base"),
+    ("/service/tickets/calculateSla", "SLA Dashboard"),
     ("/system/documents", "Manage Attachments"),
     ("/system/fileuploadsettings", "Table Setup"),
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from psa.providers.connectwise import mapping
+from psa.providers.connectwise import articles, customer_mapping, mapping, raw_values
 from psa.types import NoteKind, RecordType
 
 ANYTHING = st.recursive(
@@ -52,6 +52,13 @@ FIELDS = [
     "projectFlag",
     "communicationItems",
     "defaultPhoneNbr",
+    "addressLine1",
+    "stateReference",
+    "country",
+    "resources",
+    "agreementStatus",
+    "title",
+    "issue",
     "deviceIdentifier",
     "type",
     "internalAnalysisFlag",
@@ -65,9 +72,12 @@ MAPPERS = {
     "status": lambda raw: mapping.status(raw, "1"),
     "member": mapping.member,
     "board": mapping.board,
-    "company": mapping.company,
-    "contact": mapping.contact,
-    "configuration": mapping.configuration,
+    "company": customer_mapping.company,
+    "contact": customer_mapping.contact,
+    "configuration": customer_mapping.configuration,
+    "site": customer_mapping.site,
+    "agreement": customer_mapping.agreement,
+    "article": articles.article,
 }
 
 
@@ -140,7 +150,7 @@ def test_a_new_note_says_everything_that_decides_who_reads_it(kind: NoteKind) ->
     ],
 )
 def test_dates_become_aware_utc(text: Any, moment: datetime | None) -> None:
-    assert mapping.utc(text) == moment
+    assert raw_values.utc(text) == moment
 
 
 def test_a_note_of_a_customer_is_not_ours() -> None:

@@ -167,7 +167,7 @@ def test_probe_names_what_to_grant(live: ConnectWiseProvider, sandbox: SandboxSe
     assert status[Feature.MEMBERS] is FeatureStatus.DENIED  # not in the rows, and the list was refused
     assert status[Feature.TIME_ENTRIES] is FeatureStatus.DENIED
     assert status[Feature.DOCUMENTS] is FeatureStatus.DENIED
-    assert status[Feature.ARTICLES] is FeatureStatus.UNKNOWN  # neither a row nor a list tells
+    assert status[Feature.ARTICLES] is FeatureStatus.DENIED
 
 
 def test_probe_reads_lists_where_the_rows_are_refused(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from psa.providers.connectwise.sandbox.seed.agreements import fill_agreements
+from psa.providers.connectwise.sandbox.seed.articles import fill_articles
 from psa.providers.connectwise.sandbox.seed.customers import fill_customers, fill_own_company
 from psa.providers.connectwise.sandbox.seed.files import fill_files, fill_limits
 from psa.providers.connectwise.sandbox.seed.filler import fill_gaps
@@ -29,6 +30,7 @@ def fill(state: State, *, empty: bool) -> None:
     if not empty:
         fill_customers(planter)
         fill_agreements(planter)
+        fill_articles(planter)
         fill_tickets(planter)
         fill_time(planter)
         fill_files(planter)
