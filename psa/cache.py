@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -18,7 +19,14 @@ from typing import Any, Generic, TypeVar
 from django.core.cache import cache
 from django.utils import timezone
 
-from psa.exceptions import BusyError, ConnectFailedError, MovedError, RateLimitedError, UnavailableError
+from psa.exceptions import (
+    BusyError,
+    ConnectFailedError,
+    MovedError,
+    PsaError,
+    RateLimitedError,
+    UnavailableError,
+)
 
 T = TypeVar("T")
 
@@ -61,6 +69,10 @@ class ConnectionCache:
         cache.delete(self.key(key))
 
 
+AWAY_TEXT = "The PSA cannot be reached at the moment."
+"""Why something is old when nobody asked again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remembered(Generic[T]):
     """What a PSA told, and when."""
@@ -94,14 +106,8 @@ def remembered(
     Raises: what fetch raises, when nothing is known, or when the error says that it is true no more.
     """
     last = f"last:{name}"
-
-    def fetch_and_keep() -> T:
-        value = fetch()
-        store.set(last, (value, timezone.now()), KEPT_S)
-        return value
-
     try:
-        return _fresh_or_fetched(store, f"{name}@{version}", ttl_s, fetch_and_keep)
+        return _fresh_or_fetched(store, f"{name}@{version}", ttl_s, fetch, keep_as=last)
     except AWAY as exc:
         kept = store.get(last)
         if kept is None:
@@ -109,8 +115,58 @@ def remembered(
         return Remembered(kept[0], kept[1], exc.message)
 
 
+@dataclass(frozen=True, slots=True)
+class Want(Generic[T]):
+    """Something to be fetched, or taken from the cache. Shape: as `remembered`."""
+
+    name: str
+    ttl_s: float
+    fetch: Callable[[], T]
+    version: str = ""
+
+
+def remembered_together(
+    store: ConnectionCache, wants: Mapping[str, Want[Any]], *, afresh: bool = False, ask: bool = True
+) -> dict[str, Remembered[Any] | PsaError]:
+    """Return many things at once: what is cached at once, the rest fetched side by side.
+
+    An error stands in the place of what could not be had. Fetches run on threads: no database.
+    Shape: afresh fetches what is cached, too. ask is False for a PSA known to be away: what it told last is
+        taken as it is, and only what is not known at all is asked for.
+    """
+    found: dict[str, Remembered[Any] | PsaError] = {}
+    missing: list[str] = []
+    for part, want in wants.items():
+        entry = None if afresh else store.get(f"{want.name}@{want.version}")
+        if entry is None and not ask and (kept := store.get(f"last:{want.name}")) is not None:
+            found[part] = Remembered(kept[0], kept[1], AWAY_TEXT)
+        elif entry is not None:
+            found[part] = Remembered(*entry)
+        else:
+            if afresh:
+                store.delete(f"{want.name}@{want.version}")
+            missing.append(part)
+
+    def fetch(part: str) -> Remembered[Any] | PsaError:
+        want = wants[part]
+        try:
+            return remembered(store, want.name, want.ttl_s, want.fetch, version=want.version)
+        except PsaError as exc:
+            return exc
+
+    if len(missing) > 1:
+        with ThreadPoolExecutor(len(missing) - 1, thread_name_prefix="psa-context") as pool:
+            # Each with the caller's context, so that log lines keep the request's id.
+            others = {part: pool.submit(copy_context().run, fetch, part) for part in missing[1:]}
+            found[missing[0]] = fetch(missing[0])
+            found.update({part: future.result() for part, future in others.items()})
+    elif missing:
+        found[missing[0]] = fetch(missing[0])
+    return found
+
+
 def _fresh_or_fetched(
-    store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T]
+    store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T], keep_as: str = ""
 ) -> Remembered[T]:
     entry = store.get(name)
     if entry is not None:
@@ -124,7 +180,7 @@ def _fresh_or_fetched(
     if not ours:
         return flight.result(FETCH_MAX_S)  # type: ignore[no-any-return]
     try:
-        found: Remembered[T] = _fetched_by_one_process(store, name, ttl_s, fetch)
+        found: Remembered[T] = _fetched_by_one_process(store, name, ttl_s, fetch, keep_as)
     except BaseException as exc:
         flight.set_exception(exc)
         raise
@@ -142,7 +198,7 @@ _flights_lock = threading.Lock()
 
 
 def _fetched_by_one_process(
-    store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T]
+    store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T], keep_as: str
 ) -> Remembered[T]:
     """Fetch, unless another process is at it: then wait for its answer, and fetch if it brings none."""
     lock = f"{store.key(name)}:fetching"
@@ -157,6 +213,8 @@ def _fetched_by_one_process(
             return Remembered(*entry)
         found = (fetch(), timezone.now())
         store.set(name, found, ttl_s)
+        if keep_as:
+            store.set(keep_as, found, KEPT_S)
         return Remembered(*found)
     finally:
         cache.delete(lock)

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from psa import crypto
-from psa.conf import keep_problems, psa_settings
+from psa.conf import PsaSettings, keep_problems, psa_settings
 from psa.providers.registry import UnknownProviderError, provider_class
 
 
@@ -47,17 +47,7 @@ def check_psa_settings(app_configs: Sequence[Any] | None, **_kwargs: Any) -> lis
                 id="psa.E004",
             )
         )
-    try:
-        if current.PEOPLE:
-            import_string(current.PEOPLE)
-    except ImportError as exc:
-        found.append(
-            Error(
-                f"PSA['PEOPLE'] cannot be loaded: {exc}",
-                hint="Give the dotted path of people(tenant) -> Iterable[psa.types.Person], or leave it out.",
-                id="psa.E009",
-            )
-        )
+    found += _path_errors(current)
     if current.LEASE_S <= current.CONNECT_TIMEOUT_S + current.CALL_DEADLINE_S:
         found.append(
             Error(
@@ -96,4 +86,28 @@ def check_psa_settings(app_configs: Sequence[Any] | None, **_kwargs: Any) -> lis
                 id="psa.W001",
             )
         )
+    return found
+
+
+OPTIONAL_PATHS = (
+    ("PEOPLE", "psa.E009", "people(tenant) -> Iterable[psa.types.Person]"),
+    (
+        "PAST_WORK",
+        "psa.E010",
+        "past_work(tenant, connection_id, company_id, device_ids) -> Iterable[psa.types.PastWork]",
+    ),
+)
+"""Keys that may name a function of the host: key, number of the error, what is expected."""
+
+
+def _path_errors(current: PsaSettings) -> list[CheckMessage]:
+    """Return an error for each optional dotted path that leads nowhere."""
+    found: list[CheckMessage] = []
+    for name, number, shape in OPTIONAL_PATHS:
+        try:
+            if path := getattr(current, name):
+                import_string(path)
+        except ImportError as exc:
+            hint = f"Give the dotted path of {shape}, or leave it out."
+            found.append(Error(f"PSA[{name!r}] cannot be loaded: {exc}", hint=hint, id=number))
     return found

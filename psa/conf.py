@@ -79,6 +79,17 @@ class PsaSettings:
     """Notes of a person without a mapped member: `api_member` posts them, name first; `hold` waits."""
     REFERENCE_TTL_S: float = 300.0
     """How long boards, statuses and other reference data stay in the cache."""
+    CONTEXT_TTL_S: float = 60.0
+    """How long a ticket, its notes, devices and service level stay cached unless we hear of a change."""
+    CUSTOMER_TTL_S: float = 900.0
+    """How long companies, contacts, sites, agreements and the details of devices stay in the cache."""
+    ARTICLES_TTL_S: float = 900.0
+    """How long the articles found for a ticket stay in the cache."""
+    CONTEXT_DEADLINE_S: float = 10.0
+    """Longest each of the two rounds of reads for a context may take; then the last known one is shown."""
+    PAST_WORK: str = ""
+    """Dotted path of `past_work(tenant, connection_id, company_id, device_ids) -> Iterable[types.PastWork]`:
+    the host's earlier work for a customer, the most useful first. Empty: none."""
     IDEMPOTENCY_KEEP: timedelta = timedelta(days=30)
     """How long an idempotency key is remembered (and as long as its delivery is open)."""
     ATTEMPTS_KEEP: timedelta | None = timedelta(days=90)

@@ -314,6 +314,7 @@ PSA = {
     "PROVIDERS": {"connectwise": "psa.providers.connectwise.provider.ConnectWiseProvider"},
     "SCOPE": "resolutionflow.accounts.scope.scope",
     "PEOPLE": "resolutionflow.accounts.people.people",
+    "PAST_WORK": "resolutionflow.sessions.past_work.past_work",
     "ENGINE": "celery" if CELERY_BROKER_URL else "embedded",
     "DEFAULT_CREDENTIALS": {"connectwise": {"client_id": env.str("CONNECTWISE_CLIENT_ID", "")}},
 }

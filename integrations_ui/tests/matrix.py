@@ -100,6 +100,7 @@ CALLS = {
     _API_CONNECTION: "GET engineer, PATCH admin, DELETE admin",
     f"{_API_CONNECTION}test/": "POST engineer",
     f"{_API_CONNECTION}tickets/": "GET engineer",
+    f"{_API_CONNECTION}tickets/<str:ticket_id>/context/": "GET engineer",
     f"{_API_CONNECTION}boards/": "GET engineer",
     f"{_API_CONNECTION}boards/<str:board_id>/statuses/": "GET engineer",
     f"{_API_CONNECTION}members/": "GET engineer, PUT lead",
@@ -131,6 +132,8 @@ CALLS = {
     f"{_API_SESSION}export/": "POST engineer",
     f"{_API_SESSION}documents/": "GET engineer",
     f"{_API_SESSION}documents/<str:document_id>/": "GET engineer",
+    f"{_API_SESSION}context/": "GET engineer",
+    f"{_API}flowpilot/schema/": "GET engineer",
 }
 """Calls of the REST API: nobody gets 401, the wrong role 403, both as problem details."""
 

@@ -124,6 +124,7 @@ class World:
             "problem_id": self.problem.id,
             "provider": "connectwise",
             "session_id": self.session.pk,
+            "ticket_id": self.number,
             "token_id": self.tokens.get(who, self.tokens["engineer"]).pk,
             "unit_id": delivery.unit_id,
             "user_id": self.engineer.pk,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from psa.admin.base import OwnConnectionFilter, ScopedAdmin, ScopedInline
-from psa.models import Delivery, TicketLink, WorkUnit
+from psa.models import Delivery, TicketLink, TicketSighting, WorkUnit
 
 
 @admin.register(TicketLink)
@@ -50,3 +50,24 @@ class WorkUnitAdmin(ScopedAdmin):
     search_fields = ["origin", "link__ticket_id", "created_by_name"]
     fields = ["link", "origin", "state", "created_by_name", "created_at"]
     inlines = [UnitDeliveries]
+
+
+@admin.register(TicketSighting)
+class TicketSightingAdmin(ScopedAdmin):
+    """Tickets the PSA told us about, and when they were read last."""
+
+    list_display = ["ticket_id", "connection", "record_type", "changes", "changed_at", "read_at", "gone_at"]
+    list_filter = [("connection", OwnConnectionFilter), "record_type"]
+    list_select_related = ["connection"]
+    search_fields = ["ticket_id"]
+    fields = [
+        "connection",
+        "ticket_id",
+        "record_type",
+        "changes",
+        "changed_at",
+        "read_at",
+        "updated_at",
+        "gone_at",
+        "seen",
+    ]

@@ -46,13 +46,15 @@ _TICKET = OpenApiExample(
 )
 
 
-class _Reading(generics.GenericAPIView[Connection]):
+class Reading(generics.GenericAPIView[Connection]):
+    """A call that asks the PSA, or its cache, and changes nothing."""
+
     permission_classes = [IsAuthenticated, CanPost]
     queryset = Connection.objects.none()
     filter_backends: list[Any] = []
 
 
-class TicketSearch(_Reading):
+class TicketSearch(Reading):
     """Tickets of a connection."""
 
     serializer_class = TicketSerializer
@@ -101,7 +103,7 @@ class TicketSearch(_Reading):
         )
 
 
-class BoardList(_Reading):
+class BoardList(Reading):
     """Boards of a connection."""
 
     serializer_class = BoardSerializer
@@ -119,7 +121,7 @@ class BoardList(_Reading):
         return self.get_paginated_response(BoardSerializer(page, many=True).data)
 
 
-class StatusList(_Reading):
+class StatusList(Reading):
     """Statuses of one board."""
 
     serializer_class = StatusSerializer

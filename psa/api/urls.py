@@ -7,6 +7,7 @@ from django.urls import path
 from psa.api import (
     audit,
     connections,
+    context,
     corrections,
     deliveries,
     members,
@@ -27,6 +28,11 @@ urlpatterns = [
         "connections/<int:connection_id>/test/", connections.ConnectionTest.as_view(), name="connection-test"
     ),
     path("connections/<int:connection_id>/tickets/", tickets.TicketSearch.as_view(), name="ticket-search"),
+    path(
+        "connections/<int:connection_id>/tickets/<str:ticket_id>/context/",
+        context.TicketContextRead.as_view(),
+        name="ticket-context",
+    ),
     path("connections/<int:connection_id>/boards/", tickets.BoardList.as_view(), name="board-list"),
     path(
         "connections/<int:connection_id>/boards/<str:board_id>/statuses/",

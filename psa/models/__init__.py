@@ -11,6 +11,7 @@ from psa.models.member_review import MemberReview
 from psa.models.periodic_job import PeriodicJob
 from psa.models.status_rule import StatusRule
 from psa.models.ticket_link import TicketLink
+from psa.models.ticket_sighting import TicketSighting
 
 __all__ = [
     "AttemptCursor",
@@ -27,6 +28,7 @@ __all__ = [
     "PeriodicJob",
     "StatusRule",
     "TicketLink",
+    "TicketSighting",
     "WebhookReceipt",
     "WorkUnit",
 ]

@@ -79,6 +79,14 @@ class Connection(models.Model):
     """Part of every cache key: raising it forgets what was cached."""
     config_version = models.PositiveIntegerField(default=0)
     """Raised with each change of site, credentials or endpoint, so that workers open new clients."""
+    member_identifier = models.CharField(max_length=100, blank=True)
+    """Who the keys belong to at the PSA, as the last probe told: so that our own changes are known."""
+    reads_not_before = models.DateTimeField(null=True, blank=True)
+    """Reads in the background wait until then; a 429 on a read never holds up a note."""
+    poll_cursor = models.DateTimeField(null=True, blank=True)
+    """Newest change of a ticket a poll has seen, by the PSA's clock."""
+    next_poll_at = models.DateTimeField(null=True, blank=True)
+    """When changed tickets are asked for again; None asks at once."""
     created_by = person_key()
     created_by_name = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

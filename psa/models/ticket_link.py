@@ -42,7 +42,10 @@ class TicketLink(models.Model):
     """Snapshot, for lists; the ticket itself is read from the PSA."""
     board_id = models.CharField(max_length=40, blank=True)
     board_name = models.CharField(max_length=100, blank=True)
+    company_id = models.CharField(max_length=40, blank=True)
     company_name = models.CharField(max_length=255, blank=True)
+    devices = models.JSONField(default=list, blank=True)
+    """[{"id", "name"}] as a context last told them."""
     url = models.CharField(max_length=500, blank=True)
     ticket_created_at = models.DateTimeField(null=True, blank=True)
     next_seq = models.PositiveIntegerField(default=1)
@@ -76,6 +79,11 @@ class TicketLink(models.Model):
                 fields=["lease_expires_at"],
                 condition=~models.Q(lease_token=""),
                 name="psa_ticket_link_leased",
+            ),
+            models.Index(
+                fields=["connection", "company_id"],
+                condition=~models.Q(company_id=""),
+                name="psa_ticket_link_by_company",
             ),
         ]
 

@@ -166,12 +166,15 @@ class HttpClient:
         self._session.close()
 
     @contextlib.contextmanager
-    def one_deadline(self) -> Iterator[None]:
-        """Let all calls of this thread inside share one call_deadline_s, as if they were one call."""
+    def one_deadline(self, within_s: float | None = None) -> Iterator[None]:
+        """Let all calls of this thread inside share one deadline, as if they were one call.
+
+        Units: within_s replaces call_deadline_s; a deadline that holds already is kept.
+        """
         if getattr(self._shared, "deadline", None) is not None:
             yield
             return
-        self._shared.deadline = time.monotonic() + self.call_deadline_s
+        self._shared.deadline = time.monotonic() + (within_s or self.call_deadline_s)
         try:
             yield
         finally:

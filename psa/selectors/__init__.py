@@ -14,6 +14,7 @@ from psa.selectors.connection import (
     statuses,
     tickets_search,
 )
+from psa.selectors.context import link_context, ticket_context
 from psa.selectors.delivery import (
     QueueHealth,
     deliveries,
@@ -87,6 +88,7 @@ __all__ = [
     "document_open",
     "document_posted",
     "documents",
+    "link_context",
     "member_mappings",
     "member_plan",
     "member_review",
@@ -108,6 +110,7 @@ __all__ = [
     "status_rules",
     "status_warnings",
     "statuses",
+    "ticket_context",
     "tickets_search",
     "unit_get",
     "unit_origin_deliveries",

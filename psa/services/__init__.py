@@ -8,6 +8,7 @@ from psa.services.connections import (
     connection_test,
     connection_update,
 )
+from psa.services.context import context_handed_out
 from psa.services.corrections import double_remove, note_correct, note_hide, note_remove
 from psa.services.deliveries import (
     delivery_discard,
@@ -45,6 +46,7 @@ __all__ = [
     "connection_reencrypt",
     "connection_test",
     "connection_update",
+    "context_handed_out",
     "deliveries_hand_over",
     "delivery_discard",
     "delivery_edit",

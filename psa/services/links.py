@@ -37,6 +37,7 @@ def ticket_link(
         "summary": ticket.summary[:255],
         "board_id": ticket.board.id if ticket.board else "",
         "board_name": ticket.board.name[:100] if ticket.board else "",
+        "company_id": ticket.company.id[:40] if ticket.company else "",
         "company_name": ticket.company.name[:255] if ticket.company else "",
         "url": ticket.url[:500],
         "ticket_created_at": ticket.created_at,

@@ -19,6 +19,7 @@ from psa.models import (
     MemberMapping,
     StatusRule,
     TicketLink,
+    TicketSighting,
     WebhookReceipt,
     WorkUnit,
 )
@@ -50,6 +51,7 @@ class World:
     rule: StatusRule
     subscription: CallbackSubscription
     receipt: WebhookReceipt
+    sighting: TicketSighting
 
     @property
     def actor(self) -> Actor:
@@ -73,6 +75,7 @@ class World:
             self.rule,
             self.subscription,
             self.receipt,
+            self.sighting,
         ]
 
 
@@ -162,6 +165,9 @@ def world_make(name: str) -> World:
         path=f"/psa/webhooks/{subscription.secret_id}/",
         outcome=f"{name} seen",
     )
+    sighting = TicketSighting.objects.create(
+        tenant=account, connection=connection, ticket_id="1001", seen={"summary": f"{name} printer"}
+    )
     return World(
         account,
         owner,
@@ -177,6 +183,7 @@ def world_make(name: str) -> World:
         rule,
         subscription,
         receipt,
+        sighting,
     )
 
 

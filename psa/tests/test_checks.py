@@ -33,6 +33,7 @@ def test_good_settings_pass(settings: Any) -> None:
         ({"PROVIDERS": {"x": "psa.providers.dummy.provider.DummyProvider"}}, "psa.E003"),
         ({"SCOPE": "psa.nowhere.scope"}, "psa.E004"),
         ({"PEOPLE": "psa.nowhere.people"}, "psa.E009"),
+        ({"PAST_WORK": "psa.nowhere.past_work"}, "psa.E010"),
         ({"LEASE_S": 35.0}, "psa.E005"),
         ({"UNMAPPED_AUTHOR": "nobody"}, "psa.E006"),
         ({"IDEMPOTENCY_KEEP": None}, "psa.E007"),

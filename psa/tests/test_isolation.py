@@ -132,6 +132,13 @@ MISSING: dict[str, Call] = {
     "services.status_rules_refresh": lambda us, them: services.status_rules_refresh(
         us.account, them.connection.pk
     ),
+    "services.context_handed_out": lambda us, them: services.context_handed_out(
+        us.account, them.link.pk, actor=us.actor, to="x", facts={}
+    ),
+    "selectors.ticket_context": lambda us, them: selectors.ticket_context(
+        us.account, them.connection.pk, "1001"
+    ),
+    "selectors.link_context": lambda us, them: selectors.link_context(us.account, them.link.pk),
     "selectors.members": lambda us, them: selectors.members(us.account, them.connection.pk),
     "selectors.members_known": lambda us, them: selectors.members_known(us.account, them.connection.pk),
     "selectors.members_search": lambda us, them: selectors.members_search(us.account, them.connection.pk),

@@ -9,6 +9,7 @@ from psa.types.connection import (
     RoleNeed,
     RoleRow,
 )
+from psa.types.context import Notice, PartProblem, PastWork, TicketContext
 from psa.types.documents import Document, DocumentDraft, Download
 from psa.types.kinds import Capability, Feature, FeatureStatus, NoteKind, RecordType
 from psa.types.parts import DocumentPart, NotePart, PartPreview, StatusPart, TimePart
@@ -40,6 +41,7 @@ from psa.types.time import (
     TimeEntry,
     TimeObjection,
 )
+from psa.types.words import significant_words
 
 __all__ = [
     "BINDING",
@@ -67,9 +69,12 @@ __all__ = [
     "Note",
     "NoteDraft",
     "NoteKind",
+    "Notice",
     "NotePart",
     "Page",
     "PartPreview",
+    "PartProblem",
+    "PastWork",
     "Person",
     "ProbeResult",
     "Raw",
@@ -84,9 +89,11 @@ __all__ = [
     "StatusPart",
     "Tenant",
     "Ticket",
+    "TicketContext",
     "TimeChoices",
     "TimeDraft",
     "TimeEntry",
     "TimeObjection",
     "TimePart",
+    "significant_words",
 ]

@@ -76,6 +76,7 @@ def tenant_grow(made: Tenant, number: int) -> None:
     _copy(world.rule, **at)
     subscription = _copy(world.subscription, secret_id=uuid.uuid4(), **at)
     _copy(world.receipt, subscription_id=subscription.pk)
+    _copy(world.sighting, ticket_id=str(number), **at)
     _host_rows(made, person, connection, link, unit, number)
     FlowStep.objects.create(flow=made.rows["flows.Flow"], position=number, title="Another step")
     SessionStep.objects.create(session=made.rows["flow_sessions.FlowSession"], position=number, body="x")
