@@ -54,12 +54,14 @@ VERBS = {
     "delivery.discarded": "discarded a post",
     "delivery.acknowledged": "looked at a problem",
     "delivery.handed_over": "handed a post over",
+    "context.handed_out": "gave the context of a ticket to an AI",
 }
 """Verb of an audit entry → what its person did: "Erin Owens posted a note"."""
 
 GROUPS = {
     "note.": "Notes",
     "status.": "Statuses of tickets",
+    "context.": "Given to an AI",
     "delivery.": "Retried, edited, discarded",
     "member.": "Members",
     "status_rules.": "Status rules",
@@ -83,6 +85,11 @@ _FACTS = {
     "state_before": "State before",
     "replaces": "Takes the place of post",
     "to_ticket": "To ticket",
+    "to": "To",
+    "session": "Session",
+    "parts": "Parts",
+    "characters": "Characters",
+    "blacked_out": "Blacked out",
     "fields": "Changed",
     "version": "Version",
 }

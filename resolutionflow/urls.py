@@ -39,6 +39,7 @@ urlpatterns = [
     path("api/v1/", include("psa.api.urls")),
     path("api/v1/", include("resolutionflow.flows.api_urls")),
     path("api/v1/", include("resolutionflow.sessions.api_urls")),
+    path("api/v1/", include("resolutionflow.flowpilot.api_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocsView.as_view(), name="api-docs"),
     path("healthz", healthz, name="healthz"),
