@@ -54,6 +54,9 @@ VERBS = {
     "delivery.discarded": "discarded a post",
     "delivery.acknowledged": "looked at a problem",
     "delivery.handed_over": "handed a post over",
+    "callback.added": "asked the PSA to tell of changes",
+    "callback.removed": "took a callback back",
+    "callback.replayed": "had a message of the PSA judged again",
     "context.handed_out": "gave the context of a ticket to an AI",
 }
 """Verb of an audit entry → what its person did: "Erin Owens posted a note"."""
@@ -61,6 +64,7 @@ VERBS = {
 GROUPS = {
     "note.": "Notes",
     "status.": "Statuses of tickets",
+    "callback.": "Callbacks",
     "context.": "Given to an AI",
     "delivery.": "Retried, edited, discarded",
     "member.": "Members",
@@ -85,6 +89,11 @@ _FACTS = {
     "state_before": "State before",
     "replaces": "Takes the place of post",
     "to_ticket": "To ticket",
+    "callbacks_left_behind": "Callbacks left behind",
+    "type": "Kind",
+    "level": "Level",
+    "object_id": "ID",
+    "receipt": "Message",
     "to": "To",
     "session": "Session",
     "parts": "Parts",

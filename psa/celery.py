@@ -9,6 +9,8 @@ from celery import Celery
 SWEEP_EVERY_S = 1.0
 """How often beat looks for what is due: retries, looks, and lanes whose kick was lost."""
 JOBS_EVERY_S = 2.0
+CHANGES_EVERY_S = 1.0
+"""How often messages of PSAs and changed tickets are looked for."""
 REDELIVERY_S = 600
 """After so long Redis hands out again what a worker took and lost. A task works its lane for a minute."""
 
@@ -35,6 +37,7 @@ def configure(app: Celery, *, broker_url: str, queue: str = "psa") -> Celery:
         beat_schedule={
             "psa-sweep": _every(SWEEP_EVERY_S, "psa.sweep"),
             "psa-jobs": _every(JOBS_EVERY_S, "psa.jobs"),
+            "psa-changes": _every(CHANGES_EVERY_S, "psa.changes"),
         },
     )
     return app

@@ -87,6 +87,16 @@ class PsaSettings:
     """How long the articles found for a ticket stay in the cache."""
     CONTEXT_DEADLINE_S: float = 10.0
     """Longest each of the two rounds of reads for a context may take; then the last known one is shown."""
+    WEBHOOK_MAX_BYTES: int = 262_144
+    """Largest message of a PSA that is taken."""
+    POLL_EVERY_S: float = 120.0
+    """How often changed tickets are asked for without callbacks."""
+    POLL_BESIDE_CALLBACKS_S: float = 600.0
+    """The same where callbacks are active: a PSA does not repeat what met a restart of ours."""
+    REREAD_AFTER_S: float = 30.0
+    """A ticket that changes again and again is read once in this time."""
+    BULK_CHANGE: tuple[int, float] = (200, 300.0)
+    """(tickets, seconds): more tickets changed in that time are a bulk change, and nothing comes of each."""
     PAST_WORK: str = ""
     """Dotted path of `past_work(tenant, connection_id, company_id, device_ids) -> Iterable[types.PastWork]`:
     the host's earlier work for a customer, the most useful first. Empty: none."""

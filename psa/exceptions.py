@@ -17,6 +17,7 @@ PsaError
 │   └── RejectedError                the PSA refused the record: permanent, `fields` says why
 │       ├── InvalidStatusError       the status is not one of the ticket's board: `valid_names`
 │       └── StatusUnchangedError     the PSA answered and kept the old status: `kept`
+├── WebhookRefusedError              a message that is not, or not for us, from the PSA: `code`
 ├── UnsupportedOperationError        the provider lacks a capability: permanent
 ├── CredentialsUnreadableError       stored credentials cannot be decrypted: permanent
 └── ServiceError                     what a caller asked for cannot be done: `code`, `fields`
@@ -171,6 +172,16 @@ class StatusUnchangedError(RejectedError):
         self.kept = kept
         """Name of the status the ticket still has."""
         super().__init__(message, **facts)  # type: ignore[arg-type]
+
+
+class WebhookRefusedError(PsaError):
+    """A message that cannot be trusted: forged, altered, of another company, or no message at all."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        """`not-json`, `company`, `key-url`, `signature` or `shape`."""
+        self.message = message
+        super().__init__(message)
 
 
 class UnsupportedOperationError(PsaError):

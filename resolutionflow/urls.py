@@ -42,6 +42,7 @@ urlpatterns = [
     path("api/v1/", include("resolutionflow.flowpilot.api_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocsView.as_view(), name="api-docs"),
+    path("psa/webhooks/", include("psa.webhooks.urls")),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),

@@ -106,6 +106,8 @@ CALLS = {
     f"{_API_CONNECTION}members/": "GET engineer, PUT lead",
     f"{_API_CONNECTION}members/match/": "POST lead",
     f"{_API_CONNECTION}status-rules/": "GET engineer, PUT lead",
+    f"{_API_CONNECTION}callbacks/": "GET engineer, POST admin",
+    f"{_API_CONNECTION}callbacks/<int:callback_id>/": "DELETE admin",
     f"{_API}units/<int:unit_id>/": "GET engineer",
     f"{_API}deliveries/": "GET engineer",
     _API_DELIVERY: "GET engineer, PATCH engineer",
@@ -150,6 +152,7 @@ PUBLIC = {
 """Addresses without a sign-in, with what they answer where no worker runs and no token for metrics is set."""
 
 BODIES: dict[str, object] = {
+    f"{_API_CONNECTION}callbacks/": {"level": "owner"},
     f"{_API_CONNECTION}members/": [],
     f"{_API_CONNECTION}status-rules/": [],
     _API_DELIVERY: {"text": "Restarted it."},
@@ -164,6 +167,7 @@ BODIES: dict[str, object] = {
 """What is sent to a call that reads its body first; `connection` and `ticket_id` become the ids of ours."""
 
 PREFIXES = {
+    "psa/webhooks/": "messages of PSAs: judged by secret address and signature, see psa/webhooks/tests",
     "admin/": "Django admin: staff only",
     "accounts/": "sign-in, password and second factor: about nobody but the person themselves",
 }

@@ -15,7 +15,7 @@ from django.urls import URLPattern, get_resolver
 
 from integrations_ui.tests.matrix import BODIES, CALLS, DELIVERED, PAGES, PREFIXES, PUBLIC
 from psa import selectors, services
-from psa.models import Delivery, StatusRule
+from psa.models import CallbackSubscription, Delivery, StatusRule
 from psa.providers.dummy.server import DummyServer
 from psa.types import Actor, Document, NoteKind, NotePart, RecordType
 from resolutionflow.accounts.models import Account, Role, User
@@ -104,6 +104,9 @@ class World:
             status_name=server.statuses[board_id][0].name,
         )
         self.board_id = board_id
+        self.callback = CallbackSubscription.objects.create(
+            tenant=self.account, connection=self.connection, type="ticket", level="owner", object_id="1"
+        )
         self.tokens = {
             name: token_create(self.people[name], name=f"{TELLTALE} token").token for name in ROLES
         }
@@ -115,6 +118,7 @@ class World:
         delivery = self.deliveries["delivered" if route in DELIVERED else "dead"]
         examples = {
             "board_id": self.board_id,
+            "callback_id": self.callback.pk,
             "connection_id": self.connection.pk,
             "delivery_id": delivery.pk,
             "document_id": "1",

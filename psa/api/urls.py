@@ -6,6 +6,7 @@ from django.urls import path
 
 from psa.api import (
     audit,
+    callbacks,
     connections,
     context,
     corrections,
@@ -49,6 +50,14 @@ urlpatterns = [
         "connections/<int:connection_id>/status-rules/",
         status_rules.StatusRules.as_view(),
         name="status-rules",
+    ),
+    path(
+        "connections/<int:connection_id>/callbacks/", callbacks.CallbackList.as_view(), name="callback-list"
+    ),
+    path(
+        "connections/<int:connection_id>/callbacks/<int:callback_id>/",
+        callbacks.CallbackDetail.as_view(),
+        name="callback-detail",
     ),
     path("units/<int:unit_id>/", deliveries.UnitDetail.as_view(), name="unit-detail"),
     path("deliveries/", deliveries.DeliveryList.as_view(), name="delivery-list"),

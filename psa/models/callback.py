@@ -42,7 +42,9 @@ class CallbackSubscription(models.Model):
     rejected = models.PositiveIntegerField(default=0)
     """Receipts whose signature, company or form did not."""
     poll_cursor = models.DateTimeField(null=True, blank=True)
-    """Newest `lastUpdated` a poll has seen."""
+    """Not used any more: a connection without callbacks is polled, too, see `Connection.poll_cursor`."""
+    next_check_at = models.DateTimeField(null=True, blank=True)
+    """When what we want is compared with what is registered again; None compares at once."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -87,6 +87,8 @@ class Connection(models.Model):
     """Newest change of a ticket a poll has seen, by the PSA's clock."""
     next_poll_at = models.DateTimeField(null=True, blank=True)
     """When changed tickets are asked for again; None asks at once."""
+    bulk_change = models.JSONField(null=True, blank=True)
+    """{"at", "tickets"}: when so many tickets changed at once that nothing was made of each."""
     created_by = person_key()
     created_by_name = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -26,6 +26,7 @@ from psa.outbox.jobs import jobs_run
 from psa.outbox.recheck import recheck, recheck_finish, recheck_of, rechecks_claim
 from psa.outbox.statements import in_flight
 from psa.provider_pool import providers_close
+from psa.webhooks.changes import changes_once
 
 log = logging.getLogger("psa.outbox")
 
@@ -77,6 +78,12 @@ def sweep() -> None:
 def jobs() -> None:
     """Run the periodic jobs that are due."""
     jobs_run(database_now())
+
+
+@shared_task(name="psa.changes")
+def changes() -> None:
+    """Judge messages, read changed tickets, poll, and keep callbacks registered."""
+    changes_once()
 
 
 @shared_task(name="psa.probe")

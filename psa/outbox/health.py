@@ -211,6 +211,7 @@ def probed(connection: Connection, endpoint: Endpoint | None, result: ProbeResul
     values = {
         "features": features,
         "hidden_boards": list(result.hidden_boards),
+        "member_identifier": result.member[:100],
         "last_checked_at": now,
         "failures": 0,
         "auth_failed_at": None,

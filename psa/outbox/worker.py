@@ -25,6 +25,7 @@ from psa.outbox.jobs import jobs_run
 from psa.outbox.outcome import Health
 from psa.outbox.pace import Pace
 from psa.outbox.recheck import Recheck, Rechecked, recheck, recheck_finish
+from psa.webhooks.changes import Changes, changes_once
 
 log = logging.getLogger("psa.outbox")
 
@@ -32,6 +33,8 @@ DATABASE_PAUSE_S = 1.0
 """Wait after the database could not be used (locked, full, restarting) before the dispatcher tries again."""
 WRITE_WITHIN_S = 0.05
 """Longest a result waits to be written together with others while lanes find work without it."""
+CHANGES_SOON_S, CHANGES_IDLE_S = 0.05, 0.5
+"""How often the thread of changes looks: while something moves, and otherwise."""
 SIDE_LANES = 4
 """Lanes beside those of deliveries, for probes of sick connections and second looks."""
 
@@ -71,11 +74,14 @@ class Worker:
 
     def run(self, *, once: bool = False) -> None:
         """Work until stopped; with once, do the periodic jobs, then work until nothing is due."""
-        side = None if once else threading.Thread(target=self._run_jobs, name="psa-jobs", daemon=True)
-        if side:
-            side.start()
-        else:
+        sides: list[threading.Thread] = []
+        if once:
             self._guarded(lambda: jobs_run(database_now()))
+            self._guarded(changes_once)
+        else:
+            for name, run in (("psa-jobs", self._run_jobs), ("psa-changes", self._run_changes)):
+                sides.append(threading.Thread(target=run, name=name, daemon=True))
+                sides[-1].start()
         try:
             while not self._stop.is_set():
                 moved = self._cycle()
@@ -91,7 +97,7 @@ class Worker:
             self._stop.set()
             self._pool.shutdown(wait=True)
             self._side_pool.shutdown(wait=True)
-            if side:
+            for side in sides:
                 side.join()
 
     def _must_write(self) -> bool:
@@ -112,6 +118,22 @@ class Worker:
         while not self._stop.is_set():
             self._guarded(lambda: jobs_run(database_now(), lambda: not self._stop.is_set()))
             self._stop.wait(schedule.JOBS_EVERY_S)
+        database.close()
+
+    def _run_changes(self) -> None:
+        """Learn of changes in a thread of its own: messages and tickets never hold up deliveries."""
+        changes = Changes()
+        moved = False
+
+        def step() -> None:
+            nonlocal moved
+            moved = changes.step()
+
+        while not self._stop.is_set():
+            moved = False
+            self._guarded(step)
+            self._stop.wait(CHANGES_SOON_S if moved or changes.working else CHANGES_IDLE_S)
+        self._guarded(changes.close)
         database.close()
 
     def _cycle(self) -> bool:

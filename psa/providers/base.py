@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from psa.exceptions import UnsupportedOperationError
@@ -17,6 +17,8 @@ from psa.types import (
     Agreement,
     Article,
     Board,
+    Callback,
+    CallbackDraft,
     Capability,
     Company,
     Configuration,
@@ -44,6 +46,7 @@ from psa.types import (
     TimeDraft,
     TimeEntry,
     TimeObjection,
+    WebhookEvent,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +77,8 @@ class Provider(ABC):
     """What a valid address looks like, shown in forms."""
     body_max_chars: ClassVar[int] = 15_000
     """Longest note this PSA is known to keep whole."""
+    callback_levels: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Kind of record whose changes can be told → levels: `owner` tells of all, `board` of one board's."""
     role_needs: ClassVar[tuple[RoleNeed, ...]] = ()
     """Rows of the security role each feature needs; empty for a PSA without such roles."""
 
@@ -399,3 +404,48 @@ class Provider(ABC):
     def sla_of(self, ticket_id: str, record_type: RecordType) -> Sla | None:
         """Return the service level of a ticket with its figures as of now, None for a ticket without one."""
         raise UnsupportedOperationError(self.label, "sla_of")
+
+    # changes ------------------------------------------------------------------------------------
+
+    def tickets_get(self, ids: Sequence[str]) -> list[Ticket]:
+        """Return tickets of both kinds by their ids, at most 100; unknown and hidden ones are left out."""
+        raise UnsupportedOperationError(self.label, "tickets_get")
+
+    def tickets_changed_since(self, moment: datetime, *, limit: int = 500) -> list[Ticket]:
+        """Return tickets of both kinds changed since a moment, the oldest change first.
+
+        Shape: moment is aware, by the PSA's clock, and included; limit holds for each kind of ticket. After
+            the last change that is returned there may be more.
+        """
+        raise UnsupportedOperationError(self.label, "tickets_changed_since")
+
+    def callbacks_list(self) -> list[Callback]:
+        """Return all registrations the API member sees, those of other vendors included."""
+        raise UnsupportedOperationError(self.label, "callbacks_list")
+
+    def callback_register(self, draft: CallbackDraft) -> Callback:
+        """Register one callback and return it; changes of our own are not told.
+
+        Raises: RejectedError, also for one that is there already; else as `note_add`.
+        """
+        raise UnsupportedOperationError(self.label, "callback_register")
+
+    def callback_activate(self, callback_id: str, *, active: bool) -> Callback:
+        """Switch a registration on or off and return it as it is then."""
+        raise UnsupportedOperationError(self.label, "callback_activate")
+
+    def callback_remove(self, callback_id: str) -> None:
+        """Remove a registration; one that is gone already is what was wanted."""
+        raise UnsupportedOperationError(self.label, "callback_remove")
+
+    def callback_url_of(self, url: str) -> str:
+        """Return an address as this PSA registers it."""
+        return url
+
+    def webhook_read(self, body: bytes, signature: str) -> WebhookEvent:
+        """Return what a message says, once it is certain that the PSA sent exactly these bytes for us.
+
+        Raises: WebhookRefusedError, before anything was asked of a host that is not the connection's own;
+            ProviderError when it cannot be judged now.
+        """
+        raise UnsupportedOperationError(self.label, "webhook_read")

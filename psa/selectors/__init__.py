@@ -4,6 +4,7 @@ Its modules are named in the singular: a module called like one of the functions
 """
 
 from psa.selectors.audit import audit_entries
+from psa.selectors.callback import callback_get, callback_levels, callbacks
 from psa.selectors.connection import (
     boards,
     connection_flows,
@@ -77,6 +78,9 @@ __all__ = [
     "audit_entries",
     "boards",
     "boards_without_rule",
+    "callback_get",
+    "callback_levels",
+    "callbacks",
     "connection_flows",
     "connection_get",
     "connections",

@@ -1,5 +1,6 @@
 """Owns the public door for writes; the tenant always comes first. Reads are in `psa.selectors`."""
 
+from psa.services.callbacks import callback_add, callback_remove, receipt_replay
 from psa.services.connections import (
     connection_create,
     connection_delete,
@@ -39,6 +40,8 @@ __all__ = [
     "Matched",
     "Reencrypted",
     "StatusRuleDraft",
+    "callback_add",
+    "callback_remove",
     "connection_create",
     "connection_delete",
     "connection_disable",
@@ -63,6 +66,7 @@ __all__ = [
     "open_deliveries_discard",
     "problem_discard",
     "problem_retry",
+    "receipt_replay",
     "status_check",
     "status_rules_refresh",
     "status_rules_set",

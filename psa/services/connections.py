@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from psa.conf import psa_settings
 from psa.database import database_now
@@ -27,6 +27,7 @@ from psa.provider_pool import config_for, config_of, provider_build
 from psa.providers.base import Provider
 from psa.providers.registry import UnknownProviderError, provider_class
 from psa.services.announce import connection_tell, deliveries_tell, listened_to
+from psa.services.callbacks import callbacks_check_soon, callbacks_forget
 from psa.services.move import require_same_company
 from psa.types import Actor, Endpoint, ProbeResult, Tenant
 
@@ -151,6 +152,7 @@ def connection_update(
             _audit(connection, actor, "connection.changed", facts)
             if reconnect:
                 Connection.objects.filter(pk=connection.pk).update(cache_epoch=F("cache_epoch") + 1)
+                callbacks_check_soon(connection.pk)
             if found:
                 health.probed(connection, *found, database_now())
             elif reconnect:
@@ -211,18 +213,16 @@ def connection_delete(tenant: Tenant, connection_id: int, *, actor: Actor, force
     Raises: ConflictError `deliveries-in-flight`, unless force, while a delivery is in flight.
     """
     connection = _of(tenant, connection_id)
+    if not force and _flying(connection).exists():
+        raise _in_flight()
+    # Before the keys are wiped: afterwards the PSA would call for days.
+    left_behind = callbacks_forget(connection)
     now = database_now()
     with transaction.atomic():
         # Lock first: a worker that claims right now must see the connection gone, or we must see its claim.
         Connection.objects.filter(pk=connection.pk).update(state=ConnectionState.DISABLED, state_since=now)
-        flying = Delivery.objects.filter(
-            connection=connection, state__in=(DeliveryState.SENDING, DeliveryState.UNKNOWN)
-        )
-        if not force and flying.exists():
-            raise ConflictError(
-                "A delivery of this connection is being sent or checked right now. Wait for it, or force.",
-                code="deliveries-in-flight",
-            )
+        if not force and _flying(connection).exists():
+            raise _in_flight()
         open_ones = Delivery.objects.filter(
             connection=connection, state__in=(*OPEN_STATES, DeliveryState.DEAD)
         )
@@ -237,9 +237,23 @@ def connection_delete(tenant: Tenant, connection_id: int, *, actor: Actor, force
         gone = Connection.objects.get(pk=connection.pk)
         gone.credentials = Secret({})
         gone.save(update_fields=["credentials"])
-        _audit(connection, actor, "connection.deleted", {"discarded": count, "forced": force})
+        facts = {"discarded": count, "forced": force, "callbacks_left_behind": left_behind}
+        _audit(connection, actor, "connection.deleted", facts)
         deliveries_tell(told)
         connection_tell(connection.pk)
+
+
+def _flying(connection: Connection) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(
+        connection=connection, state__in=(DeliveryState.SENDING, DeliveryState.UNKNOWN)
+    )
+
+
+def _in_flight() -> ConflictError:
+    return ConflictError(
+        "A delivery of this connection is being sent or checked right now. Wait for it, or force.",
+        code="deliveries-in-flight",
+    )
 
 
 def _refresh_units(units: set[int]) -> None:
@@ -262,6 +276,8 @@ def _switch(
             if state != ConnectionState.DISABLED:
                 health.waited_add(connection, now)
             _audit(connection, actor, verb, {})
+            # The PSA is told, too: it stops calling, or begins again.
+            callbacks_check_soon(connection.pk)
             connection_tell(connection.pk)
     return _of(tenant, connection_id)
 

@@ -132,6 +132,20 @@ MISSING: dict[str, Call] = {
     "services.status_rules_refresh": lambda us, them: services.status_rules_refresh(
         us.account, them.connection.pk
     ),
+    "services.callback_add": lambda us, them: services.callback_add(
+        us.account, them.connection.pk, actor=us.actor
+    ),
+    "services.callback_remove": lambda us, them: services.callback_remove(
+        us.account, them.connection.pk, them.subscription.pk, actor=us.actor
+    ),
+    "services.receipt_replay": lambda us, them: services.receipt_replay(
+        us.account, them.receipt.pk, actor=us.actor
+    ),
+    "selectors.callbacks": lambda us, them: selectors.callbacks(us.account, them.connection.pk),
+    "selectors.callback_get": lambda us, them: selectors.callback_get(
+        us.account, them.connection.pk, them.subscription.pk
+    ),
+    "selectors.callback_levels": lambda us, them: selectors.callback_levels(us.account, them.connection.pk),
     "services.context_handed_out": lambda us, them: services.context_handed_out(
         us.account, them.link.pk, actor=us.actor, to="x", facts={}
     ),

@@ -1,5 +1,6 @@
 """The neutral words every provider speaks. Add a field here only when two providers could fill it."""
 
+from psa.types.callbacks import Callback, CallbackDraft, WebhookAction, WebhookEvent
 from psa.types.connection import (
     ConnectionConfig,
     CredentialField,
@@ -51,6 +52,8 @@ __all__ = [
     "Article",
     "BillableOption",
     "Board",
+    "Callback",
+    "CallbackDraft",
     "Capability",
     "Company",
     "Configuration",
@@ -95,5 +98,7 @@ __all__ = [
     "TimeEntry",
     "TimeObjection",
     "TimePart",
+    "WebhookAction",
+    "WebhookEvent",
     "significant_words",
 ]

@@ -114,3 +114,5 @@ class ProbeResult:
     features: tuple[FeatureResult, ...]
     hidden_boards: tuple[str, ...] = ()
     """Names (or ids) of boards the API member cannot see."""
+    member: str = ""
+    """Identifier of the API member, empty when the PSA did not tell."""

@@ -166,7 +166,7 @@ def test_the_app_acknowledges_late_takes_one_message_and_speaks_json_only() -> N
     assert conf.worker_prefetch_multiplier == 1
     assert (conf.accept_content, conf.task_serializer) == (["json"], "json")
     assert conf.broker_transport_options == {"visibility_timeout": 600}
-    assert set(conf.beat_schedule) == {"psa-sweep", "psa-jobs"}
+    assert set(conf.beat_schedule) == {"psa-sweep", "psa-jobs", "psa-changes"}
 
 
 def test_a_transaction_that_fails_kicks_nobody(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from psa.exceptions import (
     AuthenticationFailedError,
@@ -17,12 +17,14 @@ from psa.exceptions import (
 from psa.providers.connectwise import mapping, sites
 from psa.providers.connectwise.articles import ArticleOperations
 from psa.providers.connectwise.auth import CREDENTIAL_SCHEMA
+from psa.providers.connectwise.callbacks import CallbackOperations
 from psa.providers.connectwise.customers import CustomerOperations
 from psa.providers.connectwise.documents import DocumentOperations
 from psa.providers.connectwise.lookups import LookupOperations
 from psa.providers.connectwise.notes import NoteOperations
 from psa.providers.connectwise.parts import NOT_TOLD
 from psa.providers.connectwise.permissions import LIST_READS, NEEDS, grant_for, judge_rows
+from psa.providers.connectwise.raw_values import text
 from psa.providers.connectwise.role import ROLE_NEEDS
 from psa.providers.connectwise.tickets import TicketOperations
 from psa.providers.connectwise.time_entries import TimeOperations
@@ -36,6 +38,7 @@ class ConnectWiseProvider(
     DocumentOperations,
     CustomerOperations,
     ArticleOperations,
+    CallbackOperations,
     LookupOperations,
 ):
     """ConnectWise PSA (Manage) over its REST API."""
@@ -47,6 +50,7 @@ class ConnectWiseProvider(
     site_example = "na.myconnectwise.net"
     credential_schema = CREDENTIAL_SCHEMA
     role_needs = ROLE_NEEDS
+    callback_levels: ClassVar = {"ticket": ("owner", "board")}
     capabilities = frozenset(
         {
             Capability.SERVICE_TICKETS,
@@ -65,6 +69,7 @@ class ConnectWiseProvider(
             Capability.AGREEMENTS,
             Capability.SLA,
             Capability.ARTICLES,
+            Capability.CALLBACKS,
         }
     )
 
@@ -98,6 +103,7 @@ class ConnectWiseProvider(
             version=endpoint.version,
             features=tuple(results[feature] for feature in NEEDS),
             hidden_boards=self._hidden_boards(myself),
+            member=text(myself, "identifier"),
         )
 
     def _log_in(self, operation: str) -> Mapping[str, Any]:

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from psa.exceptions import (
     InvalidStatusError,
     NotFoundError,
+    PermissionDeniedError,
     ProviderError,
     RejectedError,
     StatusUnchangedError,
     UnavailableError,
 )
 from psa.providers.connectwise import mapping, sites
-from psa.providers.connectwise.conditions import all_of, any_of, as_id, contains, equals, is_id
+from psa.providers.connectwise.conditions import (
+    all_of,
+    any_of,
+    as_id,
+    contains,
+    equals,
+    is_id,
+    one_of,
+    since,
+)
+from psa.providers.connectwise.paging import PAGE_MAX_ROWS
 from psa.providers.connectwise.parts import ConnectWisePart, at, ticket_path
 from psa.providers.connectwise.raw_values import record_id
 from psa.types import Page, Raw, RecordType, Sla, Status, Ticket
 
 QUERY_MAX_CHARS = 500
 """Characters of a search text that are used; summaries have at most 100."""
+GET_MAX = 100
+"""Tickets that are read by one call."""
 
 
 class TicketOperations(ConnectWisePart):
@@ -80,6 +96,53 @@ class TicketOperations(ConnectWisePart):
         if not member_identifier:
             return found
         return replace(found, items=tuple(t for t in found.items if _is_with(t, member_identifier)))
+
+    def tickets_get(self, ids: Sequence[str]) -> list[Ticket]:
+        wanted: list[int] = []
+        for one in ids[:GET_MAX]:
+            with suppress(ValueError):
+                wanted.append(as_id(one))
+        found: list[Ticket] = []
+        for place in RecordType:
+            known = {ticket.id for ticket in found}
+            missing = [one for one in wanted if str(one) not in known]
+            if missing:
+                found += self._listed(place, "tickets_get", one_of("id", missing), "id asc", GET_MAX)
+        return found
+
+    def tickets_changed_since(self, moment: datetime, *, limit: int = 500) -> list[Ticket]:
+        rows = min(limit, PAGE_MAX_ROWS)
+        changed = since("lastUpdated", moment)
+        found: dict[str, Ticket] = {}
+        complete_until: list[datetime] = []
+        for place in RecordType:
+            page = self._listed(place, "tickets_changed_since", changed, "lastUpdated asc", rows)
+            found.update({ticket.id: ticket for ticket in page})
+            if len(page) >= rows:
+                complete_until.append(page[-1].updated_at or moment)
+        # Of the other kind nothing later may be told: the next call begins where this one ended.
+        known = [(ticket.updated_at or moment, ticket) for ticket in found.values()]
+        known = [(when, ticket) for when, ticket in known if all(when <= end for end in complete_until)]
+        return [ticket for _, ticket in sorted(known, key=lambda pair: pair[0])]
+
+    def _listed(
+        self, place: RecordType, operation: str, conditions: str, order_by: str, rows: int
+    ) -> list[Ticket]:
+        """Read one page of tickets of a kind; none of projects where the role has no right to them."""
+        try:
+            page = self.api.page(
+                f"/{place.value}/tickets",
+                lambda raw: self._ticket(raw, place),
+                operation=at(operation, place),
+                conditions=conditions,
+                order_by=order_by,
+                page_size=rows,
+            )
+        except PermissionDeniedError:
+            if place is RecordType.SERVICE:
+                raise
+            return []
+        return list(page.items)
 
     def sla_of(self, ticket_id: str, record_type: RecordType) -> Sla | None:
         if record_type is RecordType.PROJECT:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from psa.exceptions import (
     AuthenticationFailedError,
@@ -15,6 +15,7 @@ from psa.exceptions import (
     RejectedError,
 )
 from psa.providers.base import Cache
+from psa.providers.dummy.callbacks import DummyCallbacks
 from psa.providers.dummy.customers import DummyCustomers
 from psa.providers.dummy.documents import DummyDocuments
 from psa.providers.dummy.server import API_MEMBER, DummyServer
@@ -49,7 +50,7 @@ REFUSED_KEY = "refused"
 """An API key with this value is refused, so that a wrong key can be tried without a network."""
 
 
-class DummyProvider(DummyTime, DummyDocuments, DummyCustomers):
+class DummyProvider(DummyTime, DummyDocuments, DummyCustomers, DummyCallbacks):
     """A PSA in memory. What is written stays until the process ends or `DummyServer.reset` is called."""
 
     key = "dummy"
@@ -73,8 +74,10 @@ class DummyProvider(DummyTime, DummyDocuments, DummyCustomers):
             Capability.AGREEMENTS,
             Capability.SLA,
             Capability.ARTICLES,
+            Capability.CALLBACKS,
         }
     )
+    callback_levels: ClassVar = {"ticket": ("owner", "board")}
     credential_schema = (
         CredentialField(
             "api_key",

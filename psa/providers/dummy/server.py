@@ -17,6 +17,7 @@ from psa.exceptions import ConnectFailedError
 from psa.types import (
     Article,
     Board,
+    Callback,
     Company,
     Configuration,
     Contact,
@@ -65,6 +66,7 @@ class DummyServer:
     companies: dict[str, Company] = field(default_factory=dict)
     contacts: dict[str, Contact] = field(default_factory=dict)
     sites: dict[str, Site] = field(default_factory=dict)
+    callbacks: dict[str, Callback] = field(default_factory=dict)
     articles: list[Article] = field(default_factory=list)
     devices: dict[tuple[RecordType, str], list[Configuration]] = field(default_factory=dict)
     times: dict[tuple[RecordType, str], list[TimeEntry]] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from psa.providers.connectwise.provider import ConnectWiseProvider
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.providers.http import HttpClient
 from psa.providers.tests.contract import MemoryCache, ProviderContract, World
+from psa.providers.tests.contract_callbacks import CallbackContract
 from psa.providers.tests.contract_context import ContextContract
 from psa.providers.tests.contract_documents import DocumentContract
 from psa.types import ConnectionConfig, RecordType
@@ -46,3 +47,7 @@ class TestConnectWiseDocuments(DocumentContract):
 
 class TestConnectWiseContext(ContextContract):
     """See `ContextContract`."""
+
+
+class TestConnectWiseCallbacks(CallbackContract):
+    """See `CallbackContract`."""

@@ -10,6 +10,7 @@ from psa.providers.dummy.provider import DummyProvider
 from psa.providers.dummy.server import DummyServer
 from psa.providers.http import HttpClient
 from psa.providers.tests.contract import MemoryCache, ProviderContract, World
+from psa.providers.tests.contract_callbacks import CallbackContract
 from psa.providers.tests.contract_context import ContextContract
 from psa.providers.tests.contract_documents import DocumentContract
 from psa.types import ConnectionConfig, RecordType
@@ -40,3 +41,7 @@ class TestDummyDocuments(DocumentContract):
 
 class TestDummyContext(ContextContract):
     """See `ContextContract`."""
+
+
+class TestDummyCallbacks(CallbackContract):
+    """See `CallbackContract`."""

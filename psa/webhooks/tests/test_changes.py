@@ -1,0 +1,518 @@
+"""Changed tickets are read again, polled, and told to the host; callbacks stay registered as we want them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from psa import services
+from psa.exceptions import ConflictError, InvalidInputError, MissingError
+from psa.models import (
+    AuditEntry,
+    CallbackSubscription,
+    Connection,
+    Delivery,
+    MemberMapping,
+    TicketLink,
+    TicketSighting,
+    WorkUnit,
+)
+from psa.providers.connectwise.sandbox.server import SandboxServer
+from psa.signals import bulk_changed, ticket_changed
+from psa.types import Actor
+from psa.webhooks.changes import Changes
+from psa.webhooks.tests.conftest import BASE_URL, Send
+from resolutionflow.accounts.services import user_create
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
+
+ADMIN = Actor(None, "Ada")
+
+
+@pytest.fixture
+def told() -> Iterator[list[tuple[str, frozenset[str]]]]:
+    """What hosts are told: (ticket, what changed)."""
+    heard: list[tuple[str, frozenset[str]]] = []
+
+    def listen(*, ticket_id: str, what: frozenset[str], **_more: Any) -> None:
+        heard.append((ticket_id, what))
+
+    ticket_changed.connect(listen, weak=False)
+    yield heard
+    ticket_changed.disconnect(listen)
+
+
+def put(sandbox: SandboxServer, number: int, **values: Any) -> None:
+    """Change a ticket as somebody in ConnectWise would, a second after its last change."""
+    table = sandbox.store.table("service/tickets")
+    row = table.rows[number]
+    info = {**row.data["_info"], "lastUpdated": f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"}
+    table.put(row, {**row.data, **values, "_info": info})
+
+
+def reads(sandbox: SandboxServer) -> list[str]:
+    found = [row["path"].partition("/apis/3.0")[2] for row in sandbox.requests if row["method"] == "GET"]
+    return [path for path in found if path]
+
+
+def again(*, after: float = 60) -> None:
+    """Let all waiting times be over."""
+    long_ago = timezone.now() - timedelta(seconds=after)
+    TicketSighting.objects.filter(read_at__isnull=False).update(read_at=long_ago)
+
+
+# Reading again ----------------------------------------------------------------------------------
+
+
+def test_first_sight_of_an_old_ticket_tells_nothing_and_a_change_tells_what(
+    send: Send, message: Callable[..., bytes], changes: Changes, sandbox: SandboxServer, told: list[Any]
+) -> None:
+    send(message())
+    changes.settle(5)
+    sighting = TicketSighting.objects.get()
+    assert (sighting.record_type, sighting.changed_at, sighting.seen["closed"]) == ("service", None, False)
+    assert told == []
+    for values, what in (
+        ({"board": {"id": 2, "name": "Network Operations"}}, {"board"}),
+        ({"type": {"id": 101, "name": "Software"}}, {"type"}),
+        ({"resources": "zhang"}, {"assigned"}),
+        ({"closedFlag": True}, {"closed"}),
+        ({"closedFlag": False}, {"reopened"}),
+        ({"summary": "another"}, None),
+    ):
+        put(sandbox, 57001, **values)
+        again()
+        send(message())
+        changes.settle(5)
+        assert told[-1:] == ([("57001", frozenset(what))] if what else told[-1:]), values
+    assert len(told) == 5, "an update of nothing that matters is not told"
+
+
+def test_a_new_ticket_is_told_with_the_users_it_is_assigned_to(
+    send: Send,
+    message: Callable[..., bytes],
+    changes: Changes,
+    sandbox: SandboxServer,
+    connection: Connection,
+) -> None:
+    user = user_create(connection.tenant, username="eva", password="x")
+    owner = sandbox.ticket(57001)["owner"]["identifier"]
+    MemberMapping.objects.create(
+        tenant=connection.tenant,
+        connection=connection,
+        user=user,
+        user_name="eva",
+        member_id="7",
+        member_identifier=owner.upper(),
+        member_name="x",
+    )
+    heard: list[dict[str, Any]] = []
+
+    def listen(**facts: Any) -> None:
+        heard.append(facts)
+
+    ticket_changed.connect(listen, weak=False)
+    try:
+        now = f"{timezone.now():%Y-%m-%dT%H:%M:%SZ}"
+        info = sandbox.ticket(57001)["_info"]
+        put(sandbox, 57001, _info={**info, "dateEntered": now})
+        table = sandbox.store.table("service/tickets")
+        row = table.rows[57001]
+        table.put(row, {**row.data, "_info": {**info, "dateEntered": now, "lastUpdated": now}})
+        send(message(action="added"))
+        changes.settle(5)
+    finally:
+        ticket_changed.disconnect(listen)
+    [facts] = heard
+    assert facts["what"] == {"created"}
+    assert facts["user_ids"] == (user.pk,)
+    assert facts["ticket"].id == "57001"
+    assert facts["connection"].pk == connection.pk
+
+
+def test_many_changes_cost_one_read(
+    send: Send, message: Callable[..., bytes], changes: Changes, sandbox: SandboxServer
+) -> None:
+    for number in range(57001, 57051):
+        send(message(number))
+        send(message(number))
+    before = len(reads(sandbox))
+    changes.settle(10)
+    asked = [path for path in reads(sandbox)[before:] if path.endswith("/tickets")]
+    assert asked == ["/service/tickets"], "fifty tickets by one call; none of them is of a project"
+    assert TicketSighting.objects.filter(changed_at=None).count() == 50
+
+
+def test_a_ticket_that_changes_all_the_time_is_read_every_half_minute(
+    send: Send, message: Callable[..., bytes], changes: Changes, sandbox: SandboxServer
+) -> None:
+    send(message())
+    changes.settle(5)
+    before = len(reads(sandbox))
+    for _ in range(5):
+        send(message())
+        changes.settle(5)
+    assert len(reads(sandbox)) == before
+    assert TicketSighting.objects.get().changed_at, "it is still due"
+    again()
+    changes.settle(5)
+    assert len(reads(sandbox)) > before
+    assert TicketSighting.objects.get().changed_at is None
+
+
+def test_a_change_that_is_heard_of_while_reading_is_read_later(
+    send: Send, message: Callable[..., bytes], changes: Changes, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.add("latency", path="/service/tickets$", seconds=0.6)
+    send(message())
+    changes.step()
+    time.sleep(0.2)
+    send(message())
+    changes.settle(5)
+    assert TicketSighting.objects.get().changed_at, "the answer may be older than the second message"
+
+
+def test_a_ticket_that_is_gone_is_told(
+    send: Send, message: Callable[..., bytes], changes: Changes, told: list[Any]
+) -> None:
+    send(message(99999))
+    changes.settle(5)
+    assert TicketSighting.objects.get().gone_at
+    send(message(57001, "deleted"))
+    changes.settle(5)
+    assert told == [("99999", frozenset({"gone"})), ("57001", frozenset({"gone"}))]
+
+
+def test_a_limit_on_reads_pauses_reads_and_never_notes(
+    send: Send,
+    message: Callable[..., bytes],
+    changes: Changes,
+    sandbox: SandboxServer,
+    connection: Connection,
+) -> None:
+    sandbox.faults.add("status", method="GET", path="/service/tickets$", status=429, seconds=120)
+    send(message())
+    changes.settle(5)
+    connection.refresh_from_db()
+    assert connection.reads_not_before
+    assert connection.reads_not_before > timezone.now() + timedelta(seconds=30)
+    assert connection.not_before is None
+    before = len(reads(sandbox))
+    changes.settle(5)
+    assert len(reads(sandbox)) == before
+    assert TicketSighting.objects.get().changed_at, "nothing was lost"
+
+
+def test_notes_that_are_due_go_first(
+    send: Send,
+    message: Callable[..., bytes],
+    changes: Changes,
+    sandbox: SandboxServer,
+    connection: Connection,
+) -> None:
+    link = TicketLink.objects.create(
+        tenant=connection.tenant, connection=connection, record_type="service", ticket_id="57002", next_seq=2
+    )
+    unit = WorkUnit.objects.create(tenant=connection.tenant, link=link, created_by_name="Eva")
+    Delivery.objects.create(
+        tenant=connection.tenant, connection=connection, link=link, unit=unit, kind="analysis", seq=1,
+        payload={"text": "x"}, marker="RF-X", due_at=timezone.now(), created_by_name="Eva",
+    )  # fmt: skip
+    send(message())
+    before = len(reads(sandbox))
+    changes.settle(3)
+    assert len(reads(sandbox)) == before
+    TicketSighting.objects.update(changed_at=timezone.now() - timedelta(seconds=11))
+    changes.settle(5)
+    assert len(reads(sandbox)) > before, "but they do not keep reading away for ever"
+
+
+def test_a_bulk_change_is_one_line_and_nothing_of_each(
+    send: Send,
+    message: Callable[..., bytes],
+    changes: Changes,
+    connection: Connection,
+    settings: Any,
+    told: list[Any],
+    sandbox: SandboxServer,
+) -> None:
+    settings.PSA = {**settings.PSA, "BULK_CHANGE": (20, 300.0)}
+    bulk: list[int] = []
+
+    def listen(*, tickets: int, **_more: Any) -> None:
+        bulk.append(tickets)
+
+    bulk_changed.connect(listen, weak=False)
+    try:
+        for number in range(57001, 57041):
+            put(sandbox, number, _info={**sandbox.ticket(number)["_info"]})
+            send(message(number, "added"))
+        changes.settle(10)
+    finally:
+        bulk_changed.disconnect(listen)
+    assert told == []
+    assert bulk
+    assert bulk[-1] == 40
+    connection.refresh_from_db()
+    assert connection.bulk_change["tickets"] == 40
+
+
+def test_a_listener_that_fails_harms_nothing(
+    send: Send, message: Callable[..., bytes], changes: Changes, sandbox: SandboxServer
+) -> None:
+    def broken(**_facts: Any) -> None:
+        CallbackSubscription.objects.create(type="x")
+        raise RuntimeError("listener")
+
+    send(message())
+    changes.settle(5)
+    put(sandbox, 57001, resources="zhang")
+    again()
+    send(message())
+    ticket_changed.connect(broken, weak=False)
+    try:
+        changes.settle(5)
+    finally:
+        ticket_changed.disconnect(broken)
+    assert "zhang" in TicketSighting.objects.get().seen["assigned"]
+
+
+# Polling ----------------------------------------------------------------------------------------
+
+
+def test_without_callbacks_changes_are_polled(
+    connection: Connection, changes: Changes, sandbox: SandboxServer, told: list[Any]
+) -> None:
+    changes.settle(3)
+    connection.refresh_from_db()
+    assert connection.poll_cursor
+    assert connection.next_poll_at
+    wait = connection.next_poll_at - timezone.now()
+    assert timedelta(seconds=110) < wait <= timedelta(seconds=120)
+    put(sandbox, 57001, summary="first seen")
+    Connection.objects.update(next_poll_at=None)
+    Changes().settle(5)
+    assert TicketSighting.objects.get().ticket_id == "57001"
+    put(sandbox, 57001, resources="zhang")
+    put(sandbox, 57002, summary="x")
+    Connection.objects.update(next_poll_at=None)
+    Changes().settle(5)
+    assert told == [("57001", frozenset({"assigned"}))]
+    assert TicketSighting.objects.count() == 2
+
+
+def test_beside_callbacks_changes_are_polled_less_often(
+    connection: Connection, callback: CallbackSubscription, changes: Changes
+) -> None:
+    changes.settle(3)
+    connection.refresh_from_db()
+    assert connection.next_poll_at
+    assert connection.next_poll_at - timezone.now() > timedelta(seconds=550)
+
+
+def test_what_no_message_told_is_found_by_the_poll(
+    connection: Connection, callback: CallbackSubscription, changes: Changes, sandbox: SandboxServer
+) -> None:
+    changes.settle(3)
+    put(sandbox, 57009, summary="lost message")
+    Connection.objects.update(next_poll_at=None)
+    Changes().settle(5)
+    assert TicketSighting.objects.filter(ticket_id="57009", read_at__isnull=False).exists()
+
+
+def test_a_psa_that_is_down_is_polled_later(
+    connection: Connection, changes: Changes, sandbox: SandboxServer
+) -> None:
+    changes.settle(3)
+    Connection.objects.update(next_poll_at=None)
+    sandbox.faults.add("status", path=".", status=503)
+    Changes().settle(5)
+    connection.refresh_from_db()
+    assert connection.reads_not_before
+    cursor = connection.poll_cursor
+    sandbox.faults.clear()
+    put(sandbox, 57003, summary="meanwhile")
+    Connection.objects.update(reads_not_before=None)
+    Changes().settle(5)
+    connection.refresh_from_db()
+    assert connection.poll_cursor
+    assert cursor
+    assert connection.poll_cursor >= cursor - timedelta(seconds=1)
+    assert TicketSighting.objects.filter(ticket_id="57003").exists()
+
+
+def test_a_disabled_or_broken_connection_is_not_polled(
+    connection: Connection, changes: Changes, sandbox: SandboxServer
+) -> None:
+    for state in ("disabled", "broken", "degraded"):
+        Connection.objects.update(state=state, next_poll_at=None)
+        before = len(sandbox.requests)
+        Changes().settle(2)
+        assert len(sandbox.requests) == before
+
+
+# Registrations ----------------------------------------------------------------------------------
+
+
+def registered(sandbox: SandboxServer) -> list[dict[str, Any]]:
+    return [row.data for row in sandbox.store.table("system/callbacks").rows.values()]
+
+
+def test_a_callback_is_registered_as_it_must_be(
+    connection: Connection, callback: CallbackSubscription, sandbox: SandboxServer
+) -> None:
+    [row] = registered(sandbox)
+    assert row["url"] == f"{BASE_URL}/psa/webhooks/{callback.secret_id}/?recordId="
+    assert (row["type"], row["level"], row["objectId"]) == ("ticket", "owner", 1)
+    assert (row["isSelfSuppressedFlag"], row["inactiveFlag"]) == (True, False)
+    assert (callback.state, callback.external_id) == ("active", str(row["id"]))
+    entry = AuditEntry.objects.get(verb="callback.added")
+    assert str(callback.secret_id) not in str(entry.facts)
+
+
+def due_again() -> None:
+    CallbackSubscription.objects.update(next_check_at=None)
+    Changes().settle(5)
+
+
+def test_one_that_was_switched_off_is_switched_on_again(
+    callback: CallbackSubscription, sandbox: SandboxServer
+) -> None:
+    table = sandbox.store.table("system/callbacks")
+    row = next(iter(table.rows.values()))
+    table.put(row, {**row.data, "inactiveFlag": True})
+    due_again()
+    assert registered(sandbox)[0]["inactiveFlag"] is False
+
+
+def test_one_that_vanished_is_registered_again(
+    callback: CallbackSubscription, sandbox: SandboxServer
+) -> None:
+    table = sandbox.store.table("system/callbacks")
+    table.remove(next(iter(table.rows.values())))
+    due_again()
+    assert len(registered(sandbox)) == 1
+
+
+def test_another_public_address_is_registered_and_the_old_one_removed(
+    callback: CallbackSubscription, sandbox: SandboxServer, settings: Any
+) -> None:
+    settings.PSA = {**settings.PSA, "BASE_URL": "https://new.example.com/"}
+    due_again()
+    [row] = registered(sandbox)
+    assert row["url"].startswith(f"https://new.example.com/psa/webhooks/{callback.secret_id}/")
+    callback.refresh_from_db()
+    assert callback.url == row["url"]
+
+
+def test_nobody_elses_callbacks_are_touched(
+    connection: Connection, callback: CallbackSubscription, sandbox: SandboxServer
+) -> None:
+    table = sandbox.store.table("system/callbacks")
+    theirs = table.add(
+        {
+            **registered(sandbox)[0],
+            "url": f"{BASE_URL}/psa/webhooks/of-somebody-else/?id=",
+            "inactiveFlag": True,
+        }
+    )
+    before = dict(table.rows[theirs.id].data)
+    due_again()
+    services.callback_remove(connection.tenant, connection.pk, callback.pk, actor=ADMIN)
+    services.connection_delete(connection.tenant, connection.pk, actor=ADMIN)
+    assert registered(sandbox) == [before]
+
+
+def test_disable_and_enable_are_told_to_the_psa(
+    connection: Connection, callback: CallbackSubscription, sandbox: SandboxServer
+) -> None:
+    services.connection_disable(connection.tenant, connection.pk, actor=ADMIN)
+    Changes().settle(5)
+    assert registered(sandbox)[0]["inactiveFlag"] is True
+    callback.refresh_from_db()
+    assert callback.state == "paused"
+    services.connection_enable(connection.tenant, connection.pk, actor=ADMIN)
+    Changes().settle(5)
+    assert registered(sandbox)[0]["inactiveFlag"] is False
+    callback.refresh_from_db()
+    assert callback.state == "active"
+
+
+def test_deleting_a_connection_takes_its_callbacks_along(
+    connection: Connection, callback: CallbackSubscription, sandbox: SandboxServer
+) -> None:
+    services.connection_delete(connection.tenant, connection.pk, actor=ADMIN)
+    assert registered(sandbox) == []
+    assert AuditEntry.objects.get(verb="connection.deleted").facts["callbacks_left_behind"] == 0
+
+
+def test_while_the_psa_is_down_a_wish_waits(connection: Connection, sandbox: SandboxServer) -> None:
+    sandbox.faults.add("status", path="callbacks", status=503)
+    made = services.callback_add(connection.tenant, connection.pk, actor=ADMIN, level="board", object_id="2")
+    assert made.state == "wanted"
+    assert made.problem["code"] == "unreachable"
+    sandbox.faults.clear()
+    due_again()
+    made.refresh_from_db()
+    assert (made.state, made.problem) == ("active", None)
+    assert registered(sandbox)[0]["objectId"] == 2
+
+
+def test_a_registration_without_a_clear_answer_is_not_made_twice(
+    connection: Connection, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.add("drop_after", method="POST", path="callbacks", count=1)
+    made = services.callback_add(connection.tenant, connection.pk, actor=ADMIN)
+    assert made.state == "wanted"
+    due_again()
+    made.refresh_from_db()
+    assert made.state == "active"
+    assert len(registered(sandbox)) == 1
+
+
+def test_a_removal_that_failed_is_made_good(
+    connection: Connection, callback: CallbackSubscription, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.add("status", path="callbacks", status=503)
+    services.callback_remove(connection.tenant, connection.pk, callback.pk, actor=ADMIN)
+    assert len(registered(sandbox)) == 1
+    sandbox.faults.clear()
+    due_again()
+    assert registered(sandbox) == []
+
+
+def test_without_the_right_the_grant_is_named(connection: Connection, sandbox: SandboxServer) -> None:
+    sandbox.faults.add("status", path="callbacks", status=403, body={"code": "Security", "message": "no"})
+    made = services.callback_add(connection.tenant, connection.pk, actor=ADMIN)
+    assert (made.state, made.problem["code"]) == ("failed", "psa-permission")
+    assert "Table Setup" in made.problem["remedy"]
+
+
+def test_wrong_wishes_are_refused_by_field(connection: Connection, settings: Any) -> None:
+    def add(**given: str) -> CallbackSubscription:
+        return services.callback_add(connection.tenant, connection.pk, actor=ADMIN, **given)
+
+    for given, field in (
+        ({"type": "invoice"}, "type"),
+        ({"level": "status"}, "level"),
+        ({"level": "board"}, "object_id"),
+        ({"level": "board", "object_id": "x"}, "object_id"),
+    ):
+        with pytest.raises(InvalidInputError) as caught:
+            add(**given)
+        assert list(caught.value.fields) == [field]
+    add()
+    with pytest.raises(ConflictError) as there:
+        add()
+    assert there.value.code == "callback-exists"
+    settings.PSA = {**settings.PSA, "BASE_URL": ""}
+    with pytest.raises(ConflictError) as nowhere:
+        add(level="board", object_id="1")
+    assert nowhere.value.code == "base-url-missing"
+    with pytest.raises(MissingError):
+        services.callback_remove(connection.tenant, connection.pk, 999_999, actor=ADMIN)
