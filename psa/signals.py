@@ -15,7 +15,8 @@ ticket_changed = Signal()
 """A ticket of the PSA was created, assigned, moved, closed or deleted, whoever did it.
 
 Arguments: connection, ticket_id, ticket (`types.Ticket`, None once it is gone), what (frozenset of `created`,
-`assigned`, `board`, `type`, `closed`, `reopened`, `gone`), user_ids (mapped users it is assigned to).
+`assigned`, `board`, `type`, `closed`, `reopened`, `gone`), user_ids (mapped users it is assigned to),
+details (`types.TicketDetails`: what was asked for, and the devices; empty where they could not be read).
 Sent in the transaction that stores what was seen: what a listener writes is stored with it, and a worker that
 dies in between tells it again.
 """

@@ -45,7 +45,7 @@ def callback_add(
     cls.require(Capability.CALLBACKS)
     if connection.state == ConnectionState.DISABLED:
         raise ConflictError("The connection is disabled.", code="connection-disabled")
-    if not psa_settings().BASE_URL:
+    if not subscriptions.wanted_url(CallbackSubscription()):
         raise ConflictError(
             "This installation has no public address yet, so nothing could call it. Set PSA_BASE_URL.",
             code="base-url-missing",

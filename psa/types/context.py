@@ -89,3 +89,12 @@ class TicketContext:
     def fetched_at(self) -> datetime:
         """Moment the ticket itself was told."""
         return self.told.get("ticket", datetime.min.replace(tzinfo=UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class TicketDetails:
+    """What is read of a ticket besides when somebody is to be told of it."""
+
+    description: str = ""
+    """The oldest text the customer can read: what was asked for."""
+    devices: tuple[Configuration, ...] = ()

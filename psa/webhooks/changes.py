@@ -11,10 +11,14 @@ import queue
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db import transaction
 from django.db.models import Min, Q
+from django.utils import timezone
 
 from psa.conf import psa_settings
 from psa.database import database_now
@@ -25,10 +29,10 @@ from psa.models.connection import FLOWING_STATES, ConnectionState
 from psa.outbox.claim import due
 from psa.provider_pool import provider_for
 from psa.providers.base import Provider
-from psa.types import Capability, Ticket
+from psa.types import Capability, Configuration, Ticket, TicketDetails
 from psa.webhooks import subscriptions
 from psa.webhooks.receipts import receipts_process
-from psa.webhooks.sightings import tickets_saw
+from psa.webhooks.sightings import Heard, changed, tickets_mark, tickets_saw
 
 log = logging.getLogger("psa.webhooks")
 
@@ -40,6 +44,12 @@ POLL_MAX = 500
 """Changed tickets one poll takes of each kind; more follow at once."""
 POLL_OVERLAP = timedelta(seconds=2)
 """A poll begins a little before the newest change it has seen: the PSA's clock tells whole seconds."""
+DETAILED = frozenset({"created", "assigned", "board", "type"})
+"""Changes of which somebody is told with more than the ticket itself."""
+DETAILS_MAX = 20
+"""Tickets whose notes and devices are read at once."""
+READ_TOO_SOON = timedelta(seconds=5)
+"""A ticket that was read so soon after its last change may have changed again in the same second."""
 WRITES_FIRST = timedelta(seconds=10)
 """How long reading waits for notes that are due."""
 LEASE = timedelta(seconds=90)
@@ -58,6 +68,8 @@ class Ask:
     provider: Provider = field(repr=False)
     ids: Mapping[str, int] = field(default_factory=dict)
     """Tickets to be read again, with the count of changes heard of until now."""
+    seen: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What was seen of them last."""
     since: datetime | None = None
     """Ask for what changed since; None leaves that out."""
     callbacks: Sequence[CallbackSubscription] = ()
@@ -69,6 +81,7 @@ class Told:
 
     ask: Ask
     read: Sequence[Ticket] | None = None
+    details: dict[str, TicketDetails] = field(default_factory=dict)
     polled: Sequence[Ticket] | None = None
     compared: Sequence[subscriptions.Compared] | None = None
     error: PsaError | None = None
@@ -224,23 +237,25 @@ def plan(connection_id: int, now: datetime) -> Ask | None:
         if not psa_settings().BASE_URL:
             callbacks = [one for one in callbacks if one.state == SubscriptionState.REMOVED]
     readable = Connection.objects.filter(_reads(now), pk=connection_id).exists()
-    ids: dict[str, int] = {}
+    rows: list[TicketSighting] = []
     since: datetime | None = None
     if readable:
-        ids = _ids(connection, now)
+        rows = _rows(connection, now)
         if connection.next_poll_at is None or connection.next_poll_at <= now:
             since = _poll_since(connection, now)
-    if not (ids or since or callbacks):
+    if not (rows or since or callbacks):
         return None
-    return Ask(connection, provider, ids, since, callbacks)
+    ids = {row.ticket_id: row.changes for row in rows}
+    seen = {row.ticket_id: row.seen for row in rows}
+    return Ask(connection, provider, ids, seen, since, callbacks)
 
 
-def _ids(connection: Connection, now: datetime) -> dict[str, int]:
+def _rows(connection: Connection, now: datetime) -> list[TicketSighting]:
     """Return the changed tickets to be read now, the longest waiting first; notes that are due go first."""
     waiting = TicketSighting.objects.filter(_due_sightings(now), connection=connection).order_by("changed_at")
     if due(now).filter(connection=connection).exists():
         waiting = waiting.filter(changed_at__lte=now - WRITES_FIRST)
-    return dict(waiting.values_list("ticket_id", "changes")[:READ_MAX])
+    return list(waiting[:READ_MAX])
 
 
 def _poll_since(connection: Connection, now: datetime) -> datetime | None:
@@ -270,6 +285,7 @@ def ask(job: Ask) -> Told:
         with job.provider.http.one_deadline(ASK_DEADLINE_S):
             if job.ids:
                 told.read = job.provider.tickets_get(list(job.ids))
+                told.details = _details(job, told.read)
             if job.since is not None:
                 told.polled = job.provider.tickets_changed_since(job.since, limit=POLL_MAX)
             if job.callbacks:
@@ -279,11 +295,31 @@ def ask(job: Ask) -> Told:
     return told
 
 
+def _details(job: Ask, tickets: Sequence[Ticket]) -> dict[str, TicketDetails]:
+    """Return what else is read of the tickets somebody is told of; what cannot be read is left out."""
+    now = timezone.now()
+    wanted = [one for one in tickets if changed(job.seen.get(one.id, {}), one, now) & DETAILED]
+    return {ticket.id: _details_of(job.provider, ticket) for ticket in wanted[:DETAILS_MAX]}
+
+
+def _details_of(provider: Provider, ticket: Ticket) -> TicketDetails:
+    description = ""
+    devices: tuple[Configuration, ...] = ()
+    with suppress(ProviderError):
+        if provider.supports(Capability.NOTES):
+            notes = provider.ticket_notes(ticket.id, ticket.record_type)
+            asked = [note.text for note in notes if note.customer_visible]
+            description = asked[-1] if asked else ""
+        if provider.supports(Capability.CONFIGURATIONS):
+            devices = tuple(provider.configurations_of(ticket.id, ticket.record_type))
+    return TicketDetails(description, devices)
+
+
 def finish(told: Told, now: datetime) -> None:
     """Write down what a PSA answered."""
     connection = told.ask.connection
     if told.read is not None:
-        tickets_saw(connection, told.read, told.ask.ids, now)
+        tickets_saw(connection, told.read, told.ask.ids, now, told.details)
     if told.polled is not None:
         _polled(connection, told.polled, now)
     if told.compared is not None:
@@ -301,8 +337,17 @@ def finish(told: Told, now: datetime) -> None:
 
 
 def _polled(connection: Connection, tickets: Sequence[Ticket], now: datetime) -> None:
+    """Mark what changed since it was seen last; it is read like what a message told."""
     moments = [ticket.updated_at for ticket in tickets if ticket.updated_at is not None]
-    tickets_saw(connection, tickets, {}, now)
+    known = {
+        row.ticket_id: row
+        for row in TicketSighting.objects.filter(
+            connection=connection, ticket_id__in=[ticket.id for ticket in tickets], read_at__isnull=False
+        )
+    }
+    news = [ticket.id for ticket in tickets if _is_news(known.get(ticket.id), ticket)]
+    with transaction.atomic():
+        tickets_mark(connection, dict.fromkeys(news, Heard.CHANGED), now)
     if not moments:
         return
     newest = max(moments)
@@ -312,6 +357,13 @@ def _polled(connection: Connection, tickets: Sequence[Ticket], now: datetime) ->
         newest = newest + POLL_OVERLAP + timedelta(seconds=1) if stuck else newest
         Connection.objects.filter(pk=connection.pk).update(next_poll_at=now)
     Connection.objects.filter(pk=connection.pk).update(poll_cursor=newest)
+
+
+def _is_news(row: TicketSighting | None, ticket: Ticket) -> bool:
+    """Return whether a ticket may have changed since it was read: its clock tells whole seconds only."""
+    if row is None or row.read_at is None or row.updated_at is None or row.updated_at != ticket.updated_at:
+        return True
+    return row.read_at - row.updated_at < READ_TOO_SOON
 
 
 def _rest(connection: Connection, now: datetime, error: PsaError | None = None) -> None:

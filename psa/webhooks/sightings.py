@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce
 from psa.conf import psa_settings
 from psa.models import Connection, MemberMapping, TicketSighting
 from psa.signals import bulk_changed, ticket_changed
-from psa.types import Ticket
+from psa.types import Ticket, TicketDetails
 
 log = logging.getLogger("psa.webhooks")
 
@@ -65,7 +65,11 @@ def tickets_mark(connection: Connection, heard: Mapping[str, Heard], now: dateti
 
 
 def tickets_saw(
-    connection: Connection, tickets: Iterable[Ticket], asked: Mapping[str, int], now: datetime
+    connection: Connection,
+    tickets: Iterable[Ticket],
+    asked: Mapping[str, int],
+    now: datetime,
+    details: Mapping[str, TicketDetails] | None = None,
 ) -> int:
     """Store tickets as they were read, tell what changed, and return how many had changed.
 
@@ -90,7 +94,7 @@ def tickets_saw(
         bulk = _bulk(connection, len(fresh), now)
         users = _users(connection, [ticket for _, ticket in fresh])
         for row, ticket in fresh:
-            what = _what(row, ticket, now)
+            what = changed(row.seen, ticket, now)
             row.seen = _facts(ticket)
             row.record_type = ticket.record_type.value
             row.updated_at = ticket.updated_at
@@ -102,7 +106,8 @@ def tickets_saw(
                 what &= {"closed"}
             if what:
                 assigned = [users[name.casefold()] for name in ticket.assigned if name.casefold() in users]
-                _tell(connection, ticket.id, ticket, what, tuple(dict.fromkeys(assigned)))
+                known = (details or {}).get(ticket.id)
+                _tell(connection, ticket.id, ticket, what, tuple(dict.fromkeys(assigned)), known)
         told = {row.ticket_id for row, _ in fresh}
         same = [rows[number] for number in found if number not in told]
         for row in same:
@@ -138,13 +143,17 @@ def _facts(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def _what(row: TicketSighting, ticket: Ticket, now: datetime) -> set[str]:
-    """Return what changed: `created`, `assigned`, `board`, `type`, `closed`, `reopened`, else nothing."""
-    new, old = _facts(ticket), row.seen
+def changed(old: Mapping[str, Any], ticket: Ticket, now: datetime) -> set[str]:
+    """Return what changed since a ticket was `TicketSighting.seen`.
+
+    Shape: of `created`, `assigned`, `board`, `type`, `closed`, `reopened`; empty for an update of nothing
+        that matters, and for the first sight of a ticket that is not new.
+    """
+    new = _facts(ticket)
     if not old:
         made = ticket.created_at
-        changed = ticket.updated_at or now
-        is_new = made is not None and changed - made <= NEW_FOR and now - made <= timedelta(days=1)
+        updated = ticket.updated_at or now
+        is_new = made is not None and updated - made <= NEW_FOR and now - made <= timedelta(days=1)
         return {"created"} if is_new else set()
     what = {name for name in ("board", "type") if new[name] != old.get(name)}
     if set(new["assigned"]) - set(old.get("assigned", ())):
@@ -187,6 +196,7 @@ def _tell(
     ticket: Ticket | None,
     what: set[str],
     user_ids: tuple[int, ...],
+    details: TicketDetails | None = None,
 ) -> None:
     _send(
         ticket_changed,
@@ -195,6 +205,7 @@ def _tell(
         ticket=ticket,
         what=frozenset(what),
         user_ids=user_ids,
+        details=details or TicketDetails(),
     )
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 
 from psa.conf import psa_settings
-from psa.exceptions import OutcomeUnknownError, PermissionDeniedError, ProviderError
+from psa.exceptions import OutcomeUnknownError, PermissionDeniedError, ProviderError, RejectedError
 from psa.models import CallbackSubscription, Connection
 from psa.models.callback import SubscriptionState
 from psa.models.connection import ConnectionState
@@ -38,9 +38,11 @@ class Compared:
 def wanted_url(subscription: CallbackSubscription) -> str:
     """Return our own address of a callback, without what a PSA appends; empty without a public URL."""
     base = psa_settings().BASE_URL.rstrip("/")
-    if not base:
+    try:
+        path = reverse("psa_webhooks:receive", args=[subscription.secret_id])
+    except NoReverseMatch:  # the host does not include psa.webhooks.urls
         return ""
-    return base + reverse("psa_webhooks:receive", args=[subscription.secret_id])
+    return base + path if base else ""
 
 
 def compare(
@@ -87,6 +89,8 @@ def _compare_one(
 
 def _register(provider: Provider, subscription: CallbackSubscription, mine: Sequence[Callback]) -> Callback:
     address = wanted_url(subscription)
+    if not address:
+        raise RejectedError("This installation has no public address, so nothing can call it.")
     draft = CallbackDraft(address, subscription.type, subscription.level, subscription.object_id)
     if subscription.level == "owner":
         draft = CallbackDraft(address, subscription.type, subscription.level)

@@ -300,10 +300,29 @@ def test_without_callbacks_changes_are_polled(
     assert TicketSighting.objects.get().ticket_id == "57001"
     put(sandbox, 57001, resources="zhang")
     put(sandbox, 57002, summary="x")
+    again()
     Connection.objects.update(next_poll_at=None)
     Changes().settle(5)
     assert told == [("57001", frozenset({"assigned"}))]
     assert TicketSighting.objects.count() == 2
+
+
+def test_a_second_change_in_the_same_second_is_not_missed(
+    connection: Connection, changes: Changes, sandbox: SandboxServer, told: list[Any]
+) -> None:
+    changes.settle(3)
+    put(sandbox, 57001)
+    stamp = sandbox.ticket(57001)["_info"]
+    Connection.objects.update(next_poll_at=None)
+    Changes().settle(5)
+    put(sandbox, 57001, resources="zhang")
+    table = sandbox.store.table("service/tickets")
+    table.put(table.rows[57001], {**table.rows[57001].data, "_info": stamp})
+    TicketSighting.objects.update(read_at=TicketSighting.objects.get().updated_at)
+    Connection.objects.update(next_poll_at=None)
+    later = Changes()
+    later.settle(1)
+    assert TicketSighting.objects.get().changed_at, "it is read again"
 
 
 def test_beside_callbacks_changes_are_polled_less_often(
