@@ -96,6 +96,12 @@ def cached(store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], 
     return _fresh_or_fetched(store, name, ttl_s, fetch).value
 
 
+def peeked(store: ConnectionCache, name: str) -> Any:
+    """Return what `cached` has of a name, None for nothing; nothing is fetched."""
+    entry = store.get(name)
+    return None if entry is None else entry[0]
+
+
 def remembered(
     store: ConnectionCache, name: str, ttl_s: float, fetch: Callable[[], T], *, version: str = ""
 ) -> Remembered[T]:

@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "resolutionflow.accounts",
     "resolutionflow.flows",
     "resolutionflow.sessions.apps.SessionsConfig",
+    "resolutionflow.suggestions.apps.SuggestionsConfig",
     "integrations_ui",
     "rest_framework",
     "drf_spectacular",

@@ -40,6 +40,7 @@ urlpatterns = [
     path("api/v1/", include("resolutionflow.flows.api_urls")),
     path("api/v1/", include("resolutionflow.sessions.api_urls")),
     path("api/v1/", include("resolutionflow.flowpilot.api_urls")),
+    path("api/v1/", include("resolutionflow.suggestions.api_urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", ApiDocsView.as_view(), name="api-docs"),
     path("psa/webhooks/", include("psa.webhooks.urls")),

@@ -24,7 +24,9 @@ PAGES = {
     f"{_CONNECTION}live/": "GET engineer",
     f"{_CONNECTION}test/": "POST engineer",
     f"{_CONNECTION}permissions/": "GET engineer",
-    f"{_CONNECTION}callbacks/": "GET engineer",
+    f"{_CONNECTION}callbacks/": "GET engineer, POST admin",
+    f"{_CONNECTION}callbacks/boards/": "GET admin",
+    f"{_CONNECTION}callbacks/<int:callback_id>/remove/": "GET admin, POST admin",
     _SETTINGS: "GET admin",
     f"{_SETTINGS}name/": "GET admin, POST admin",
     f"{_SETTINGS}key/": "GET admin, POST admin",
@@ -83,8 +85,14 @@ PAGES = {
     f"{_SESSION}resume/": "POST engineer",
     f"{_SESSION}files/": "GET engineer",
     f"{_SESSION}files/<str:document_id>/": "GET engineer",
+    f"{_SESSION}context/": "GET engineer, POST engineer",
+    f"{_SESSION}flow/": "POST engineer",
     f"{_SESSION}complete/time/": "GET engineer",
     f"{_SESSION}deliveries/": "GET engineer",
+    "integrations/suggestions/": "GET engineer",
+    "integrations/suggestions/<int:suggestion_id>/accept/": "POST engineer",
+    "integrations/suggestions/<int:suggestion_id>/dismiss/": "POST engineer",
+    "integrations/suggestions/<int:suggestion_id>/restore/": "POST engineer",
     "integrations/tickets/<int:connection_id>/<int:number>/": "GET engineer, POST engineer",
 }
 """Pages: nobody is sent to the sign-in page, the wrong role gets the 403 page."""
@@ -136,6 +144,11 @@ CALLS = {
     f"{_API_SESSION}documents/<str:document_id>/": "GET engineer",
     f"{_API_SESSION}context/": "GET engineer",
     f"{_API}flowpilot/schema/": "GET engineer",
+    f"{_API_SESSION}suggestions/": "GET engineer",
+    f"{_API}suggestions/": "GET engineer",
+    f"{_API}suggestions/<int:suggestion_id>/accept/": "POST engineer",
+    f"{_API}suggestions/<int:suggestion_id>/dismiss/": "POST engineer",
+    f"{_API}suggestions/<int:suggestion_id>/restore/": "POST engineer",
 }
 """Calls of the REST API: nobody gets 401, the wrong role 403, both as problem details."""
 

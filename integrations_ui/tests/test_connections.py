@@ -232,7 +232,7 @@ def test_callbacks_are_shown(client: Client, member: User, account: Account) -> 
         tenant=account, connection=linked, type="ticket", level="owner", object_id="1", state="failed"
     )
     page = page_of(client, member, f"/integrations/{linked.pk}/callbacks/")
-    assert "Ticket" in page
+    assert "All tickets" in page
     assert "Failed" in page
 
 

@@ -20,7 +20,9 @@ from psa.providers.dummy.server import DummyServer
 from psa.types import Actor, Document, NoteKind, NotePart, RecordType
 from resolutionflow.accounts.models import Account, Role, User
 from resolutionflow.accounts.services import token_create, user_create
+from resolutionflow.flows.models import Flow
 from resolutionflow.sessions import services as session_services
+from resolutionflow.suggestions.models import Suggestion
 
 ROLES = {"engineer": Role.ENGINEER, "lead": Role.LEAD, "admin": Role.ADMIN}
 RANK = list(ROLES)
@@ -104,6 +106,15 @@ class World:
             status_name=server.statuses[board_id][0].name,
         )
         self.board_id = board_id
+        flow = Flow.objects.create(account=self.account, title=f"{TELLTALE} flow")
+        self.suggestion = Suggestion.objects.create(
+            account=self.account,
+            connection=self.connection,
+            ticket_id=self.number,
+            record_type="service",
+            summary=f"{TELLTALE} ticket",
+            flows=[{"flow": flow.pk, "title": flow.title, "score": 1.0, "reasons": ["x"]}],
+        )
         self.callback = CallbackSubscription.objects.create(
             tenant=self.account, connection=self.connection, type="ticket", level="owner", object_id="1"
         )
@@ -128,6 +139,7 @@ class World:
             "problem_id": self.problem.id,
             "provider": "connectwise",
             "session_id": self.session.pk,
+            "suggestion_id": self.suggestion.pk,
             "ticket_id": self.number,
             "token_id": self.tokens.get(who, self.tokens["engineer"]).pk,
             "unit_id": delivery.unit_id,

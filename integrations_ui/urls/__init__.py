@@ -14,5 +14,6 @@ urlpatterns = [
     path("audit/", include("integrations_ui.urls.audit")),
     path("tokens/", include("integrations_ui.urls.tokens")),
     path("sessions/", include("integrations_ui.urls.sessions")),
+    path("suggestions/", include("integrations_ui.urls.suggestions")),
     path("tickets/", include("integrations_ui.urls.tickets")),
 ]

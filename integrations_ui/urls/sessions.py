@@ -2,7 +2,14 @@
 
 from django.urls import path
 
-from integrations_ui.views import session_complete, session_link, session_post, session_work, sessions
+from integrations_ui.views import (
+    session_complete,
+    session_context,
+    session_link,
+    session_post,
+    session_work,
+    sessions,
+)
 
 urlpatterns = [
     path("", sessions.session_list, name="sessions"),
@@ -22,6 +29,8 @@ urlpatterns = [
     path("<int:session_id>/attach/", session_work.attach, name="session-attach"),
     path("<int:session_id>/files/", session_work.files, name="session-files"),
     path("<int:session_id>/files/<str:document_id>/", session_work.file_download, name="session-file"),
+    path("<int:session_id>/context/", session_context.context, name="session-context"),
+    path("<int:session_id>/flow/", session_context.use_flow, name="session-flow"),
     path("<int:session_id>/note/", session_post.note, name="session-note"),
     path("<int:session_id>/complete/", session_complete.complete, name="session-complete"),
     path("<int:session_id>/complete/statuses/", session_complete.status_field, name="session-statuses"),

@@ -17,6 +17,7 @@ from integrations_ui.frame import connection_of
 from integrations_ui.problem_rows import problem_rows
 from integrations_ui.providers import provider_infos
 from integrations_ui.shell import shell_of
+from integrations_ui.views.suggestions import mark_seen, suggestion_context
 from psa import services
 from psa.exceptions import PsaError, ServiceError
 from psa.types import Scope
@@ -27,8 +28,12 @@ _TONES = {messages.SUCCESS: "good", messages.WARNING: "wait", messages.ERROR: "b
 @require_safe
 @member_page
 def connection_list(request: HttpRequest, scope: Scope) -> HttpResponse:
-    """Show the Integrations page."""
-    return render(request, "integrations_ui/connections/list.html", _context(request, scope))
+    """Show the Integrations page. What it shows of suggestions is not new any more afterwards."""
+    suggested = suggestion_context(scope)
+    context = _context(request, scope) | suggested
+    response = render(request, "integrations_ui/connections/list.html", context)
+    mark_seen(scope, suggested)
+    return response
 
 
 @require_safe

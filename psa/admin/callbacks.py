@@ -5,11 +5,17 @@ The address of a callback is a secret: `secret_id`, the registered URL and a rec
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
 
+from django.contrib import admin, messages
+
+from psa import services
+from psa.admin.asked import Asked, AskingAdmin, Told
 from psa.admin.base import OwnConnectionFilter, ScopedAdmin, problem_text
 from psa.models import CallbackSubscription, WebhookReceipt
+from psa.models.callback import ReceiptState
 from psa.redact import redact_text
+from psa.types import Scope
 
 
 @admin.register(CallbackSubscription)
@@ -42,9 +48,25 @@ class CallbackSubscriptionAdmin(ScopedAdmin):
         return problem_text(subscription)
 
 
+def _replay(scope: Scope, receipt: WebhookReceipt, _filled: dict[str, Any]) -> Told:
+    found = services.receipt_replay(scope.tenant, receipt.pk, actor=scope.actor)
+    level = messages.SUCCESS if found.state == ReceiptState.PROCESSED else messages.WARNING
+    return level, found.outcome or "Judged again."
+
+
 @admin.register(WebhookReceipt)
-class WebhookReceiptAdmin(ScopedAdmin):
+class WebhookReceiptAdmin(AskingAdmin):
     """What a PSA told us, as it came."""
+
+    asked = (
+        Asked(
+            name="replay",
+            label="Judge again",
+            follows="The signature is judged once more. A message that is true marks its ticket as changed, "
+            "as if it had come now; the ticket is then read from the PSA.",
+            run=_replay,
+        ),
+    )
 
     tenant_path = "subscription__tenant"
     list_display = ["received_at", "subscription", "state", "verified", "outcome"]

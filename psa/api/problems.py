@@ -68,6 +68,7 @@ TABLE: dict[type[BaseException], Kind] = {
     psa_errors.MissingError: Kind(404, "not-found", "There is no such object"),
     psa_errors.ConflictError: Kind(409, "conflict", "The present state forbids this"),
     psa_errors.ServiceError: Kind(422, "invalid", "This cannot be done"),
+    psa_errors.WebhookRefusedError: Kind(422, "message-refused", "The message cannot be trusted"),
     psa_errors.UnsupportedOperationError: Kind(422, "unsupported", "The PSA product does not offer this"),
     psa_errors.CredentialsUnreadableError: Kind(
         409, "credentials-unreadable", "The stored credentials cannot be decrypted"

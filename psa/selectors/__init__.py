@@ -7,6 +7,7 @@ from psa.selectors.audit import audit_entries
 from psa.selectors.callback import callback_get, callback_levels, callbacks
 from psa.selectors.connection import (
     boards,
+    boards_known,
     connection_flows,
     connection_get,
     connections,
@@ -77,6 +78,7 @@ __all__ = [
     "Unmatched",
     "audit_entries",
     "boards",
+    "boards_known",
     "boards_without_rule",
     "callback_get",
     "callback_levels",

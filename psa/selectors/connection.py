@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from django.db.models.query import QuerySet
 
-from psa.cache import ConnectionCache, cached
+from psa.cache import ConnectionCache, cached, peeked
 from psa.conf import psa_settings
 from psa.exceptions import ConflictError, CredentialsUnreadableError, MissingError, PermissionDeniedError
 from psa.models import Connection, MemberMapping
@@ -121,6 +121,12 @@ def boards(tenant: Tenant, connection_id: int) -> list[Board]:
         psa_settings().REFERENCE_TTL_S,
         lambda: provider_for(connection).boards(),
     )
+    return [board for board in found if board.active]
+
+
+def boards_known(tenant: Tenant, connection_id: int) -> list[Board]:
+    """Return the active boards if the cache has them, none otherwise; the PSA is not asked."""
+    found: list[Board] = peeked(_store(connection_get(tenant, connection_id)), "boards") or []
     return [board for board in found if board.active]
 
 

@@ -168,6 +168,7 @@ MISSING: dict[str, Call] = {
     "selectors.connection_get": lambda us, them: selectors.connection_get(us.account, them.connection.pk),
     "selectors.tickets_search": lambda us, them: selectors.tickets_search(us.account, them.connection.pk),
     "selectors.boards": lambda us, them: selectors.boards(us.account, them.connection.pk),
+    "selectors.boards_known": lambda us, them: selectors.boards_known(us.account, them.connection.pk),
     "selectors.statuses": lambda us, them: selectors.statuses(us.account, them.connection.pk, "1"),
     "selectors.time_choices": lambda us, them: selectors.time_choices(
         us.account, them.link.pk, them.engineer.pk

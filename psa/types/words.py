@@ -8,11 +8,11 @@ _WORD = re.compile(r"[^\W_][\w.+#-]*[^\W_]|[^\W_]")
 
 SMALL_WORDS = frozenset(
     """
-    a after again all an and any are as at be been but by can cannot could did do does down for from get gets
-    had has have he hello help her hi him his how i if in into is it its just keep keeps me my need
-    needs no not of off on or our out over please she since so some still thank thanks that the their them
-    then there they this to too up us very was we were what when where which while who will with would
-    you your
+    a after again all an and any are as at be been but by can cannot could did do does down each
+    every for from get gets had has have he hello help her hi him his how i if in into is it its
+    just keep keeps me my need needs no not of off on or our out over please she since so some still
+    thank thanks that the their them then there they this to too up us very was we were what when
+    where which while who will with would you your
     """.split()  # noqa: SIM905 - a list of sixty literals is not easier to read
 )
 """Words that are in every text, so that they tell nothing about one."""

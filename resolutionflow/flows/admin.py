@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from resolutionflow.accounts.admin.base import AccountScopedAdmin, ReadOnlyAccountAdmin
 from resolutionflow.accounts.models import Account
 from resolutionflow.flows.models import Flow, FlowStep
-from resolutionflow.flows.services import keywords_clean
+from resolutionflow.flows.services import keywords_clean, names_clean
 
 
 class FlowForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -21,13 +21,33 @@ class FlowForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False, max_length=2000, help_text="Words of a ticket this flow fits, with commas."
     )
 
+    boards = forms.CharField(
+        required=False,
+        max_length=2000,
+        help_text="Names of the boards it is made for, with commas. Empty: all.",
+    )
+    ticket_types = forms.CharField(
+        required=False,
+        max_length=2000,
+        help_text="Types of tickets it is made for, Email or Email/Outlook, with commas. Empty: all.",
+    )
+
     class Meta:
         model = Flow
-        fields = ["account", "title", "description", "keywords", "published"]
+        fields = ["account", "title", "description", "keywords", "boards", "ticket_types", "published"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["keywords"] = ", ".join(self.initial.get("keywords") or [])
+        for name in ("keywords", "boards", "ticket_types"):
+            self.initial[name] = ", ".join(self.initial.get(name) or [])
+
+    def clean_boards(self) -> list[str]:
+        """Return the names as a list."""
+        return names_clean(self.cleaned_data["boards"].split(","))
+
+    def clean_ticket_types(self) -> list[str]:
+        """Return the names as a list."""
+        return names_clean(self.cleaned_data["ticket_types"].split(","))
 
     def clean_keywords(self) -> list[str]:
         """Return the words as a list."""

@@ -46,11 +46,34 @@ class FlowSerializer(serializers.ModelSerializer[Flow]):
         max_length=services.KEYWORDS_MAX,
         help_text="Words of a ticket this flow fits.",
     )
+    boards = serializers.ListField(
+        child=serializers.CharField(max_length=services.NAME_MAX_CHARS),
+        required=False,
+        max_length=services.NAMES_MAX,
+        help_text="Names of the boards it is made for; empty: all.",
+    )
+    ticket_types = serializers.ListField(
+        child=serializers.CharField(max_length=services.NAME_MAX_CHARS),
+        required=False,
+        max_length=services.NAMES_MAX,
+        help_text="Types of tickets it is made for, `Email` or `Email/Outlook`; empty: all.",
+    )
     steps = FlowStepSerializer(many=True, required=False)
 
     class Meta:
         model = Flow
-        fields = ["id", "title", "description", "keywords", "published", "steps", "created_at", "updated_at"]
+        fields = [
+            "id",
+            "title",
+            "description",
+            "keywords",
+            "boards",
+            "ticket_types",
+            "published",
+            "steps",
+            "created_at",
+            "updated_at",
+        ]
         read_only_fields = ["created_at", "updated_at"]
 
     def create(self, validated_data: dict[str, Any]) -> Flow:

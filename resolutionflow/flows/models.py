@@ -14,6 +14,14 @@ class Flow(models.Model):
     title = models.CharField(max_length=200)
     description = models.TextField(blank=True)
     keywords = models.JSONField(default=list, blank=True, help_text="Words of a ticket this flow fits.")
+    boards = models.JSONField(
+        default=list, blank=True, help_text="Names of the boards it is made for; empty: all."
+    )
+    ticket_types = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Types of tickets it is made for (Email, Email/Outlook); empty: all.",
+    )
     published = models.BooleanField(default=True, help_text="Only published flows are suggested.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -15,6 +15,8 @@ STEPS_MAX = 200
 """More steps than anybody walks through; the limit keeps one request from writing without end."""
 KEYWORDS_MAX = 50
 KEYWORD_MAX_CHARS = 50
+NAMES_MAX = 50
+NAME_MAX_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ def flow_create(
     title: str,
     description: str = "",
     keywords: Sequence[str] = (),
+    boards: Sequence[str] = (),
+    ticket_types: Sequence[str] = (),
     published: bool = True,
     steps: Sequence[StepDraft] = (),
 ) -> Flow:
@@ -39,12 +43,14 @@ def flow_create(
 
     Raises: InvalidInputError, naming the field.
     """
-    _check(title=title, keywords=keywords, steps=steps)
+    _check(title=title, keywords=keywords, steps=steps, boards=boards, ticket_types=ticket_types)
     flow = Flow.objects.create(
         account=account,
         title=title.strip(),
         description=description,
         keywords=keywords_clean(keywords),
+        boards=names_clean(boards),
+        ticket_types=names_clean(ticket_types),
         published=published,
     )
     FlowStep.objects.bulk_create(
@@ -59,8 +65,23 @@ def keywords_clean(keywords: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(word.strip().lower() for word in keywords if word.strip()))
 
 
-def _check(*, title: str, keywords: Sequence[str], steps: Sequence[StepDraft]) -> None:
+def names_clean(names: Sequence[str]) -> list[str]:
+    """Return names of boards or types without blanks around them and without doubles, in their order."""
+    return list({name.strip().casefold(): name.strip() for name in names if name.strip()}.values())
+
+
+def _check(
+    *,
+    title: str,
+    keywords: Sequence[str],
+    steps: Sequence[StepDraft],
+    boards: Sequence[str],
+    ticket_types: Sequence[str],
+) -> None:
     fields: dict[str, list[str]] = {}
+    for name, given in (("boards", boards), ("ticket_types", ticket_types)):
+        if len(given) > NAMES_MAX or any(len(one) > NAME_MAX_CHARS for one in given):
+            fields[name] = [f"Use at most {NAMES_MAX} names of at most {NAME_MAX_CHARS} characters."]
     if not title.strip():
         fields["title"] = ["Give the flow a title."]
     if len(keywords) > KEYWORDS_MAX:

@@ -18,6 +18,7 @@ from resolutionflow.accounts.models import User
 from resolutionflow.accounts.services import token_create, user_create
 from resolutionflow.flows.models import Flow, FlowStep
 from resolutionflow.sessions.models import FlowSession, SessionPause, SessionStep
+from resolutionflow.suggestions.models import Suggestion
 
 TOTP_SECRET = "sealed-secret-of-the-phone"
 
@@ -116,7 +117,16 @@ def _host_rows(made: Tenant, person: User, connection: Any, link: Any, unit: Any
     )
     done = SessionStep.objects.create(session=session, position=1, title=f"{name} did it", body="x")
     rest = SessionPause.objects.create(session=session, started_at=now, paused_by_name=person.username)
-    return [token.token, factor, person.membership, review, key, flow, step, session, done, rest]
+    suggestion = Suggestion.objects.create(
+        account=account,
+        connection=connection,
+        ticket_id=str(number),
+        record_type="service",
+        summary=f"{name} printer",
+        flows=[{"flow": flow.pk, "title": flow.title, "score": 1.0, "reasons": [f"{name} fits."]}],
+        for_user=person,
+    )
+    return [suggestion, token.token, factor, person.membership, review, key, flow, step, session, done, rest]
 
 
 def _copy(row: Any, **changes: Any) -> Any:
