@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import accept, drain, growth, note_through_provider
+from bench import accept, callbacks, context, drain, growth, note_through_provider
 
 ROWS = {
     "note": note_through_provider.run,
     "drain": drain.run,
     "accept": accept.run,
+    "context": context.run,
+    "callbacks": callbacks.run,
     "growth": growth.run,
 }
 

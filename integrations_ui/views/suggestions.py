@@ -52,8 +52,10 @@ def accept(request: HttpRequest, scope: Scope, suggestion_id: int) -> HttpRespon
         session = services.suggestion_accept(
             scope, suggestion_id, flow_id=int(given) if given.isdecimal() else None
         )
-    except MissingError:
-        raise
+    except MissingError as exc:
+        if exc.code != "ticket-not-found":
+            raise
+        messages.warning(request, exc.message)
     except (ConflictError, InvalidInputError) as exc:
         messages.warning(request, exc.message)
     except (PsaError, LookupError) as exc:
