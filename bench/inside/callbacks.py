@@ -78,8 +78,8 @@ def measure(_arguments: Sequence[str]) -> bool:
     print(
         f"callbacks on {LABELS[database.vendor]}: {A_SECOND} a second beside a draining worker: median "
         f"{statistics.median(steady) * 1000:.1f} ms, p99 {p99:.1f} ms (bound {P99_BOUND_MS}); "
-        f"{MESSAGES} at once answered in {burst_s:.2f} s (bound {AT_ONCE_BOUND_S}); processed {second} of {2 * MESSAGES}, "
-        f"refused {sender.refused} {'PASS' if held else 'FAIL'}",
+        f"{MESSAGES} at once answered in {burst_s:.2f} s (bound {AT_ONCE_BOUND_S}); "
+        f"processed {second} of {2 * MESSAGES}, refused {sender.refused} {'PASS' if held else 'FAIL'}",
         flush=True,
     )
     return held

@@ -100,7 +100,8 @@ def _service(tenant: Account, connection: Connection, link: TicketLink, trip: fl
     print(
         f"context by service: cold {cold_s * 1000:.1f} ms = {cold_s / trip / 2:.2f} × two round trips "
         f"(bound {COLD_BOUND}), warm {warm_s * 1000:.1f} ms = {warm_s / trip:.2f} × one "
-        f"(bound {WARM_BOUND}), cached {hit_s * 1000:.2f} ms; a round trip {trip * 1000:.1f} ms {'PASS' if held else 'FAIL'}",
+        f"(bound {WARM_BOUND}), cached {hit_s * 1000:.2f} ms; "
+        f"a round trip {trip * 1000:.1f} ms {'PASS' if held else 'FAIL'}",
         flush=True,
     )
     return held

@@ -288,6 +288,7 @@ def test_an_admin_asks_for_a_callback_and_takes_it_back(
     sign_in(page, live_server, "olga")
     page.goto(f"{live_server.url}/integrations/{connection.pk}/callbacks/")
     settled(page)
+    page.get_by_role("link", name="Choose a board instead").click()
     page.get_by_label("Tickets of").select_option("Network Operations")
     page.get_by_role("button", name="Register").click()
     expect(page.get_by_role("rowheader", name="Tickets of the board Network Operations")).to_be_visible()

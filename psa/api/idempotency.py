@@ -1,9 +1,9 @@
 """Owns the `Idempotency-Key` header: one key of one caller does its work once, however often it comes.
 
 A call gives `once` two functions: `prepare` may ask the PSA and runs outside any transaction, `commit`
-writes. The key is inserted first in the transaction of `commit`, so a twin that comes at the same moment
-waits for it on the unique index (PostgreSQL) or on the write lock that opens the transaction (SQLite), and
-then answers with what the first one did.
+writes. The key is inserted at the end of the transaction of `commit`, with what it did. A twin that comes at
+the same moment waits for it on the unique index (PostgreSQL) or on the write lock that opens the transaction
+(SQLite); then its own work is rolled back, and it answers with what the first one did.
 """
 
 from __future__ import annotations
@@ -85,13 +85,16 @@ def once(
             with transaction.atomic():
                 if stale is not None:
                     IdempotencyRecord.objects.filter(pk=stale).delete()
-                record = _insert(
-                    IdempotencyRecord(tenant=scope.tenant, caller=caller, key=key, fingerprint=print_)
-                )
                 done = commit(prepared)
                 what = "delivery" if isinstance(done, Delivery) else "unit"
-                IdempotencyRecord.objects.filter(pk=record.pk).update(**{what: done})
+                about = {"tenant": scope.tenant, "caller": caller, "key": key, "fingerprint": print_}
+                _insert(IdempotencyRecord(**about, **{what: done}))
                 return done, False
+        except (ServiceError, IntegrityError):
+            # As above: on a lock or an index we may have waited for the twin, and met what it did.
+            if (found := _find(scope, caller, key)) is not None and found.pk != stale:
+                return _replay(found, print_), True
+            raise
         except _TwinFirstError as twin:
             found = _find(scope, caller, key)
             if found is None or found.pk == stale:
@@ -128,12 +131,11 @@ def _find(scope: Scope, caller: str, key: str) -> IdempotencyRecord | None:
     return IdempotencyRecord.objects.filter(tenant=scope.tenant, caller=caller, key=key).first()
 
 
-def _insert(record: IdempotencyRecord) -> IdempotencyRecord:
+def _insert(record: IdempotencyRecord) -> None:
     try:
         record.save(force_insert=True)
     except IntegrityError as exc:
         raise _TwinFirstError from exc
-    return record
 
 
 def _is_kept(record: IdempotencyRecord) -> bool:

@@ -14,7 +14,7 @@ from psa.types import Actor, NoteKind, NotePart, StatusPart
 from resolutionflow.accounts.models import Account
 from resolutionflow.sessions import rendering, selectors
 from resolutionflow.sessions.models import FlowSession
-from resolutionflow.sessions.services.work import session_lock
+from resolutionflow.sessions.services.work import joined_transaction, session_lock
 
 Delivery: TypeAlias = Any
 """`psa.Delivery`: a host names the models of psa as strings only."""
@@ -37,7 +37,6 @@ _NO_TEXT = {
 }
 
 
-@transaction.atomic
 def note_post(
     account: Account,
     session_id: int,
@@ -54,12 +53,13 @@ def note_post(
     Raises: MissingError; ConflictError `no-ticket`; InvalidInputError `empty-text`, `text-too-long` or
         `notify-internal` (an analysis mails nobody).
     """
-    session = session_lock(account, session_id)
-    link_id = linked_ticket(session)
-    unit = psa_services.unit_enqueue(
-        account, link_id, [_note(session, kind, text, notify, actor)], actor=actor, origin=session.origin
-    )
-    return unit.posted[0]
+    with joined_transaction():
+        session = session_lock(account, session_id)
+        link_id = linked_ticket(session)
+        unit = psa_services.unit_enqueue(
+            account, link_id, [_note(session, kind, text, notify, actor)], actor=actor, origin=session.origin
+        )
+        return unit.posted[0]
 
 
 def status_check(account: Account, session_id: int, status: str) -> None:

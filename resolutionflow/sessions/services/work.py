@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -149,15 +150,23 @@ def ticket_unlink(
     return selectors.session_get(account, session_id)
 
 
+def joined_transaction() -> AbstractContextManager[None]:
+    """Return a transaction of its own, or the caller's, without a savepoint in it.
+
+    For what refuses before it writes: a caller may catch the refusal and go on, nothing is to be undone.
+    """
+    return nullcontext() if connection.in_atomic_block else transaction.atomic()
+
+
 def session_lock(account: Account, session_id: int, *, must_be_open: bool = False) -> FlowSession:
     """Return a session no other transaction changes until this one ends.
 
-    The lock is an UPDATE of the row: it holds on PostgreSQL and on SQLite, which ignores SELECT FOR UPDATE.
+    SQLite ignores the lock and needs none: a transaction there has the whole database from its beginning.
 
     Raises: MissingError; ConflictError `session-completed`.
     """
-    FlowSession.objects.of(account).filter(pk=session_id).update(updated_at=timezone.now())
-    session = selectors.sessions(account).filter(pk=session_id).first()
+    # Only the session itself: whoever works on its ticket is not kept waiting.
+    session = selectors.sessions(account).select_for_update(of=("self",)).filter(pk=session_id).first()
     if session is None:
         raise MissingError("There is no such session.")
     if must_be_open and not session.is_open:
