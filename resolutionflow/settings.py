@@ -125,8 +125,8 @@ def _database() -> dict[str, Any]:
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         } | config.get("OPTIONS", {})
-    else:
-        config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    # On SQLite, too: opening and closing costs a third of a short request.
+    config |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
     return config
 
 

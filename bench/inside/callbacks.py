@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import http.client as http_client
+import http.server
 import json
 import os
 import statistics
@@ -15,6 +17,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 from django.db import connection as database
@@ -29,6 +32,7 @@ from resolutionflow.accounts.models import Account, User
 
 MESSAGES = 1000
 A_SECOND = 100
+WARM_UP = 20
 P99_BOUND_MS = 100
 AT_ONCE_BOUND_S = 5.0
 SENDERS = 50
@@ -67,11 +71,14 @@ def measure(_arguments: Sequence[str]) -> bool:
         stack.enter_context(Program("worker", ["manage.py", "psa_worker"], folder, env))
         sender = _Sender(f"http://127.0.0.1:{port}/psa/webhooks/{callback.secret_id}/", url, keys)
         _queue(tenant, connection, actor)
+        for number in range(WARM_UP):
+            # The first requests load what all later ones share.
+            sender.send(number)
         steady = sender.steady()
         spoilt = sender.refused
-        first = _processed(MESSAGES)
+        first = _processed(WARM_UP + MESSAGES) - WARM_UP
         burst_s = sender.burst()
-        second = _processed(2 * MESSAGES)
+        second = _processed(WARM_UP + 2 * MESSAGES) - WARM_UP
     p99 = statistics.quantiles(steady, n=100)[98] * 1000
     once = first == MESSAGES and second == 2 * MESSAGES and not spoilt and not sender.refused
     held = p99 < P99_BOUND_MS and burst_s <= AT_ONCE_BOUND_S and once
@@ -99,7 +106,6 @@ class _Sender:
     def _find_key(self, keys: dict[str, str]) -> tuple[str, str]:
         """Return where the signing key of the sandbox is, and the key, by having it call us once."""
         received: list[dict[str, object]] = []
-        import http.server
 
         class Once(http.server.BaseHTTPRequestHandler):
             def do_POST(self) -> None:
@@ -134,11 +140,31 @@ class _Sender:
         key_url = str(received[0]["Metadata"]["key_url"])  # type: ignore[index]
         return key_url, str(requests.get(key_url, timeout=10).json()["signing_key"])
 
-    def _send(self, number: int) -> float:
+    def send(self, number: int) -> float:
+        """Send one message and return how long its answer took."""
+        # Not requests: on a machine of two cores the sender would take what is to be measured.
         http = getattr(self._local, "http", None)
         if http is None:
-            http = self._local.http = requests.Session()
-            http.trust_env = False
+            address = urlsplit(self._address)
+            http = self._local.http = http_client.HTTPConnection(
+                str(address.hostname), address.port, timeout=30
+            )
+        body, signed = self._message(number)
+        started = time.perf_counter()
+        http.request(
+            "POST",
+            f"{urlsplit(self._address).path}?recordId={number}&action=updated",
+            body,
+            {"x-content-signature": signed, "Content-Type": "application/json"},
+        )
+        answer = http.getresponse()
+        answer.read()
+        seconds = time.perf_counter() - started
+        if answer.status != 204:
+            self.refused += 1
+        return seconds
+
+    def _message(self, number: int) -> tuple[bytes, str]:
         body = json.dumps(
             {
                 "Action": "updated",
@@ -152,18 +178,7 @@ class _Sender:
             }
         ).encode()
         hashed = hashlib.sha256(self._key.encode()).digest()
-        signed = base64.b64encode(hmac.new(hashed, body, hashlib.sha256).digest()).decode()
-        started = time.perf_counter()
-        answer = http.post(
-            f"{self._address}?recordId={number}&action=updated",
-            data=body,
-            headers={"x-content-signature": signed, "Content-Type": "application/json"},
-            timeout=30,
-        )
-        seconds = time.perf_counter() - started
-        if answer.status_code != 204:
-            self.refused += 1
-        return seconds
+        return body, base64.b64encode(hmac.new(hashed, body, hashlib.sha256).digest()).decode()
 
     def steady(self) -> list[float]:
         """Send so many a second, each at its own moment, and return how long each answer took."""
@@ -173,7 +188,7 @@ class _Sender:
         def send(lane: int) -> None:
             for number in range(lane, MESSAGES, SENDERS):
                 time.sleep(max(start + number / A_SECOND - time.perf_counter(), 0))
-                took.append(self._send(number))
+                took.append(self.send(number))
 
         _together(send)
         return took
@@ -184,7 +199,7 @@ class _Sender:
 
         def send(lane: int) -> None:
             for number in range(lane, MESSAGES, SENDERS):
-                self._send(number)
+                self.send(number)
 
         _together(send)
         return time.perf_counter() - started

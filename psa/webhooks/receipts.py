@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection as database
 from django.db import transaction
 from django.db.models import F
 
@@ -157,13 +158,32 @@ def _write(
             if state is ReceiptState.REJECTED:
                 row.body = bytes(row.body)[:KEPT_BYTES]
             rows.append(row)
-        fields = ["state", "outcome", "verified", "dedupe_key", "processed_at"]
-        cut = [row for row in rows if row.state == ReceiptState.REJECTED]
-        WebhookReceipt.objects.bulk_update(rows, fields, batch_size=100)
-        WebhookReceipt.objects.bulk_update(cut, ["body"], batch_size=100)
+        _update(rows)
         if rows:
             _count(subscription, rows)
         tickets_mark(connection, heard, now)
+
+
+def _update(rows: Sequence[WebhookReceipt]) -> None:
+    """Write rows down one by one in one round: `bulk_update` takes ten times as long to build its SQL."""
+    for row in rows:
+        if row.state == ReceiptState.REJECTED:
+            WebhookReceipt.objects.filter(pk=row.pk).update(body=row.body)
+    table = WebhookReceipt._meta
+    fields = [
+        field
+        for field in table.concrete_fields
+        if field.name in ("state", "outcome", "verified", "dedupe_key", "processed_at")
+    ]
+    assignments = ", ".join(f"{field.column} = %s" for field in fields)
+    values = [
+        [*(field.get_db_prep_save(getattr(row, field.name), database) for field in fields), row.pk]
+        for row in rows
+    ]
+    # Table and columns are names of ours; what came from outside is a value.
+    statement = f"UPDATE {table.db_table} SET {assignments} WHERE id = %s"  # noqa: S608
+    with database.cursor() as cursor:
+        cursor.executemany(statement, values)
 
 
 def _hear(event: WebhookEvent, connection: Connection, heard: dict[str, Heard]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 from django.core.cache import cache
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -12,6 +14,9 @@ from django.views.decorators.http import require_POST
 from psa.conf import psa_settings
 from psa.models import CallbackSubscription, WebhookReceipt
 from psa.models.callback import ReceiptState, SubscriptionState
+from psa.webhooks.store import receipt_store
+
+log = logging.getLogger("psa.webhooks")
 
 SIGNATURE_HEADER = "X-Content-Signature"
 UNKNOWN_MAX = 60
@@ -45,13 +50,19 @@ def receive(request: HttpRequest, secret_id: uuid.UUID, rest: str = "") -> HttpR
         return HttpResponse(status=_TOO_LARGE)
     if _waiting(found) >= WAITING_MAX:
         return HttpResponse(status=_LATER, headers={"Retry-After": "5"})
-    WebhookReceipt.objects.create(
+    receipt = WebhookReceipt(
         subscription_id=found,
         body=body,
         signature=request.headers.get(SIGNATURE_HEADER, "")[:200],
         path=request.path[:500],
         query=request.META.get("QUERY_STRING", "")[:1000],
     )
+    try:
+        receipt_store(receipt)
+    except DatabaseError as exc:
+        # A PSA sends again what it is asked to send again, and nothing after any other failure.
+        log.warning("a message could not be stored (%s)", type(exc).__name__)
+        return HttpResponse(status=_LATER, headers={"Retry-After": "5"})
     return HttpResponse(status=204)
 
 

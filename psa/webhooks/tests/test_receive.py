@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import OperationalError
 from django.test import Client
 
 from psa import services
@@ -21,6 +23,7 @@ from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.types import Actor
 from psa.webhooks import views
 from psa.webhooks.receipts import receipts_process
+from psa.webhooks.store import receipt_store
 from psa.webhooks.tests.conftest import Send, states
 
 pytestmark = [pytest.mark.django_db, pytest.mark.database]
@@ -398,3 +401,43 @@ def test_a_body_is_judged_as_it_came(send: Send, message: Make, sandbox: Sandbox
     send(spaced)
     judge()
     assert states()[0][0] == "processed"
+
+
+# Storing ----------------------------------------------------------------------------------------
+
+
+def test_a_database_that_cannot_be_used_asks_for_the_message_again(
+    send: Send, message: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_args: Any, **_options: Any) -> None:
+        raise OperationalError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(WebhookReceipt.objects, "bulk_create", locked)
+        answer = send(message())
+    assert (answer.status_code, answer["Retry-After"]) == (429, "5")
+    assert send(message()).status_code == 204
+    assert WebhookReceipt.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_messages_of_one_moment_share_a_transaction(
+    callback: CallbackSubscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[int] = []
+
+    def slow(receipts: list[WebhookReceipt]) -> None:
+        stored.append(len(receipts))
+        time.sleep(0.1)
+
+    monkeypatch.setattr(WebhookReceipt.objects, "bulk_create", slow)
+    threads = [
+        threading.Thread(target=receipt_store, args=(WebhookReceipt(subscription=callback, body=b"x"),))
+        for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(stored) == 20
+    assert len(stored) <= 3
