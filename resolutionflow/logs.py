@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import structlog
+from django.http import HttpRequest
+
+_CALLBACK_SECRET = re.compile(r"(/psa/webhooks/)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Where a PSA calls us: whoever reads logs must not learn the part nobody can guess."""
 
 _SHARED: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -13,6 +18,15 @@ _SHARED: list[Any] = [
     structlog.stdlib.ExtraAdder(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+def callback_secrets_hide(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Return a log line without the secret part of callback addresses."""
+    for name, value in event.items():
+        said = repr(value) if isinstance(value, HttpRequest) else value
+        if isinstance(said, str):
+            event[name] = _CALLBACK_SECRET.sub(r"\1…", said)
+    return event
 
 
 def logging_config(*, json: bool, level: str) -> dict[str, Any]:
@@ -47,6 +61,7 @@ def logging_config(*, json: bool, level: str) -> dict[str, Any]:
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     structlog.processors.format_exc_info,
+                    callback_secrets_hide,
                     renderer,
                 ],
             }

@@ -50,6 +50,7 @@ class Capability(StrEnum):
     DOCUMENTS = "documents"
     AGREEMENTS = "agreements"
     ARTICLES = "articles"
+    CHANGES = "changes"
     CALLBACKS = "callbacks"
     PROJECTS = "projects"
     ACTIVITIES = "activities"

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Min, Q
 from django.utils import timezone
 
@@ -35,6 +35,8 @@ from psa.webhooks.receipts import receipts_process
 from psa.webhooks.sightings import Heard, changed, tickets_mark, tickets_saw
 
 log = logging.getLogger("psa.webhooks")
+
+T = TypeVar("T")
 
 AT_ONCE = 8
 """Connections that are asked side by side."""
@@ -99,7 +101,7 @@ class Changes:
 
     def step(self) -> bool:
         """Do what is to be done now; return whether there was anything."""
-        judged = receipts_process(database_now())
+        judged = _guarded("judging messages", lambda: receipts_process(database_now()))
         finished = self._collect()
         begun = self._begin()
         return bool(judged or finished or begun)
@@ -130,7 +132,7 @@ class Changes:
             count += 1
             self._busy.discard(told.ask.connection.pk)
             try:
-                finish(told, database_now())
+                _guarded("writing down changes", lambda told=told: finish(told, database_now()))  # type: ignore[misc]
             finally:
                 _release(told.ask.connection.pk, database_now())
 
@@ -146,12 +148,14 @@ class Changes:
         for pk in _waiting(now, look=look):
             if begun >= free:
                 break
-            if pk in self._busy or not _claim(pk, now):
+            if pk in self._busy:
                 continue
             job = plan(pk, now)
-            if job is None:
-                _release(pk, now)
+            if job is None or not _claim(pk, now):
                 continue
+            if job.since is not None:
+                following = now + _poll_every(job.connection)
+                Connection.objects.filter(pk=pk).update(next_poll_at=following)
             self._busy.add(pk)
             begun += 1
             self._pool.submit(self._ask, job)
@@ -173,6 +177,17 @@ def changes_once(within_s: float = 10.0) -> None:
         changes.settle(within_s)
     finally:
         changes.close()
+
+
+def _guarded(what: str, step: Callable[[], T]) -> T | None:
+    """Do one thing; a mistake of ours in it must not keep the next from being done."""
+    try:
+        return step()
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("%s failed unexpectedly", what)
+        return None
 
 
 # What is to be done -------------------------------------------------------------------------------
@@ -236,7 +251,10 @@ def plan(connection_id: int, now: datetime) -> Ask | None:
         callbacks = list(CallbackSubscription.objects.filter(_due_callbacks(now), connection=connection))
         if not psa_settings().BASE_URL:
             callbacks = [one for one in callbacks if one.state == SubscriptionState.REMOVED]
-    readable = Connection.objects.filter(_reads(now), pk=connection_id).exists()
+    readable = (
+        provider.supports(Capability.CHANGES)
+        and Connection.objects.filter(_reads(now), pk=connection_id).exists()
+    )
     rows: list[TicketSighting] = []
     since: datetime | None = None
     if readable:
@@ -260,12 +278,10 @@ def _rows(connection: Connection, now: datetime) -> list[TicketSighting]:
 
 def _poll_since(connection: Connection, now: datetime) -> datetime | None:
     """Return since when changes are asked for; None for a connection that begins to be polled only now."""
-    following = now + _poll_every(connection)
-    rows = Connection.objects.filter(pk=connection.pk)
     if connection.poll_cursor is None:
-        rows.update(poll_cursor=now, next_poll_at=following)
+        following = now + _poll_every(connection)
+        Connection.objects.filter(pk=connection.pk).update(poll_cursor=now, next_poll_at=following)
         return None
-    rows.update(next_poll_at=following)
     return connection.poll_cursor - POLL_OVERLAP
 
 

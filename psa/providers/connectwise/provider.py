@@ -69,6 +69,7 @@ class ConnectWiseProvider(
             Capability.AGREEMENTS,
             Capability.SLA,
             Capability.ARTICLES,
+            Capability.CHANGES,
             Capability.CALLBACKS,
         }
     )

@@ -74,6 +74,7 @@ class DummyProvider(DummyTime, DummyDocuments, DummyCustomers, DummyCallbacks):
             Capability.AGREEMENTS,
             Capability.SLA,
             Capability.ARTICLES,
+            Capability.CHANGES,
             Capability.CALLBACKS,
         }
     )

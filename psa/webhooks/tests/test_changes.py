@@ -22,9 +22,11 @@ from psa.models import (
     TicketSighting,
     WorkUnit,
 )
+from psa.providers.connectwise.provider import ConnectWiseProvider
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.signals import bulk_changed, ticket_changed
-from psa.types import Actor
+from psa.types import Actor, Capability
+from psa.webhooks import changes as changes_module
 from psa.webhooks.changes import Changes
 from psa.webhooks.tests.conftest import BASE_URL, Send
 from resolutionflow.accounts.services import user_create
@@ -535,3 +537,35 @@ def test_wrong_wishes_are_refused_by_field(connection: Connection, settings: Any
     assert nowhere.value.code == "base-url-missing"
     with pytest.raises(MissingError):
         services.callback_remove(connection.tenant, connection.pk, 999_999, actor=ADMIN)
+
+
+def test_a_provider_without_changes_is_not_asked(
+    connection: Connection, changes: Changes, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = ConnectWiseProvider.capabilities - {Capability.CHANGES}
+    monkeypatch.setattr(ConnectWiseProvider, "capabilities", known)
+    before = len(sandbox.requests)
+    Connection.objects.update(poll_cursor=timezone.now())
+    changes.settle(2)
+    assert len(sandbox.requests) == before
+    connection.refresh_from_db()
+    assert connection.reads_not_before is None
+
+
+def test_a_mistake_of_ours_does_not_stop_what_follows(
+    send: Send,
+    message: Callable[..., bytes],
+    changes: Changes,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("a mistake")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changes_module, "finish", broken)
+        send(message())
+        changes.settle(3)
+    assert TicketSighting.objects.get().changed_at, "it is still to be read"
+    changes.settle(5)
+    assert TicketSighting.objects.get().changed_at is None
