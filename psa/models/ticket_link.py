@@ -77,8 +77,8 @@ class TicketLink(models.Model):
         indexes: ClassVar = [
             models.Index(
                 fields=["lease_expires_at"],
-                condition=~models.Q(lease_token=""),
-                name="psa_ticket_link_leased",
+                condition=models.Q(lease_expires_at__isnull=False),
+                name="psa_ticket_link_by_lease",
             ),
             models.Index(
                 fields=["connection", "company_id"],

@@ -71,8 +71,11 @@ def oldest_due(now: datetime) -> Delivery | None:
     """Return what has been due for longest of what could run."""
     at = _time(now)
     sql = f"""
-        SELECT d.* FROM {CONNECTION} c JOIN {DELIVERY} d ON d.connection_id = c.id
-        WHERE {FLOWING} AND {DUE} ORDER BY d.due_at LIMIT 1"""
+        SELECT o.* FROM {DELIVERY} o WHERE o.id IN (
+            SELECT (
+                SELECT d.id FROM {DELIVERY} d WHERE d.connection_id = c.id AND {DUE} ORDER BY d.due_at LIMIT 1
+            ) FROM {CONNECTION} c WHERE {FLOWING}
+        ) ORDER BY o.due_at LIMIT 1"""
     return next(iter(_by_id(Delivery, sql, [at, at]).values()), None)
 
 
@@ -201,9 +204,8 @@ def lanes_open(after: int, number: int) -> dict[int, bool]:
             SUM(CASE WHEN d.held_by = '{HeldBy.EARLIER}' THEN 1 ELSE 0 END),
             SUM(CASE WHEN d.held_by IN ('{HeldBy.EARLIER}', '{HeldBy.DEAD}') THEN 0 ELSE 1 END)
         FROM {DELIVERY} d WHERE d.state IN ({_literals(OPEN_STATES)}) AND d.link_id IN (
-            SELECT l.id FROM {LINK} l WHERE l.id > %s AND EXISTS (
-                SELECT 1 FROM {DELIVERY} o WHERE o.link_id = l.id AND o.state IN ({_literals(OPEN_STATES)})
-            ) ORDER BY l.id LIMIT %s
+            SELECT DISTINCT o.link_id FROM {DELIVERY} o
+            WHERE o.link_id > %s AND o.state IN ({_literals(OPEN_STATES)}) ORDER BY o.link_id LIMIT %s
         ) GROUP BY d.link_id"""
     return {link_id: bool(waits and not ahead) for link_id, waits, ahead in _rows(sql, [after, number])}
 

@@ -10,8 +10,9 @@ from django.db import connection as database
 from django.utils import timezone
 
 from psa import selectors
-from psa.models import AuditEntry, Connection, Delivery
-from psa.outbox.schedule import mapping_held_release
+from psa.models import AuditEntry, Connection, Delivery, TicketLink
+from psa.outbox.lanes import lanes_mend
+from psa.outbox.schedule import leases_expire, mapping_held_release
 from psa.tests.desk import DENIED, DOUBLED, Desk
 
 HISTORY = 3_000
@@ -76,7 +77,7 @@ def plans_of(operation: Callable[[], object], *having: str) -> list[str]:
     found = []
     for sql, params in asked:
         words = [sql, *map(str, params or ())]
-        if sql.startswith("SELECT") and all(any(word in text for text in words) for word in having):
+        if sql.lstrip().startswith("SELECT") and all(any(word in text for text in words) for word in having):
             with database.cursor() as cursor:
                 cursor.execute(f"{command} {sql}", params)
                 found.append("\n".join(str(line[-1]) for line in cursor.fetchall()))
@@ -103,6 +104,30 @@ def test_what_needs_a_person_is_found_without_reading_the_history(
 def test_what_a_new_mapping_releases_is_found_without_reading_the_history(desk: Desk) -> None:
     [plan] = plans_of(lambda: mapping_held_release(timezone.now()), "mapping")
     assert "psa_delivery_unmapped" in plan
+
+
+def test_expired_leases_are_found_without_looking_at_every_lane(desk: Desk) -> None:
+    psa = Connection.objects.get()
+    TicketLink.objects.bulk_create(
+        TicketLink(tenant=desk.account, connection=psa, record_type="service", ticket_id=f"9{number}")
+        for number in range(HISTORY)
+    )
+    with database.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    [plan] = plans_of(lambda: leases_expire(timezone.now()), "lease_expires_at")
+    assert "psa_ticket_link_by_lease" in plan
+
+
+def test_open_lanes_are_found_without_looking_at_those_that_are_done(desk: Desk) -> None:
+    plans = plans_of(lambda: lanes_mend(timezone.now()), "SUM(")
+    assert plans
+    assert not any("psa_ticketlink" in plan for plan in plans)
+
+
+def test_a_list_of_one_connection_is_counted_by_its_index(desk: Desk) -> None:
+    quiet = desk.connection()
+    [plan] = plans_of(lambda: selectors.deliveries(desk.account).filter(connection=quiet).count(), "COUNT(")
+    assert "psa_delivery_by_connection" in plan
 
 
 def test_the_audit_of_one_delivery_is_found_without_reading_the_rest(desk: Desk) -> None:
