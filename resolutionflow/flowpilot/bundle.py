@@ -294,7 +294,7 @@ def _facts(writer: _Writer, context: TicketContext, session_title: str) -> list[
         place = source("devices", f"configuration {device.id}")
         what = (device.type, device.model, device.os, device.serial_number, device.ip_address)
         described = "; ".join(word for word in what if word)
-        found += writer.fact("devices", device.name[:80], described or "no details", place)
+        found += writer.fact("devices", writer.clean(device.name)[:80], described or "no details", place)
     return found
 
 

@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Callable
 
 _LABEL_END = (
-    r"""["'`*_]*\s*(?:(?:(?:is|was|are|ist|lautet|now|set\s+to|changed\s+to)\b\s*)+"""
-    r"""|[:=]>?|->|→|[–—-](?=\s))\s*["'`*_]*\s*"""
+    r"""["'`*_]{0,3}\s{0,40}(?:(?:(?:is|was|are|ist|lautet|now|set\s{1,4}to|changed\s{1,4}to)\b\s{0,40}){1,4}"""
+    r"""|[:=]>?|->|→|[–—-](?=\s))\s{0,40}["'`*_]{0,3}\s{0,40}"""
 )
-"""What stands between "password" and the password."""
+"""What stands between "password" and the password. Never without a limit: a note may hold 100,000 blanks."""
 
 _VALUE = r"""(?P<value>[^\s"'`<>,;]+(?<![.!?*_]))"""
 
@@ -31,13 +31,16 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"(?<![A-Za-z])(?:pass\s?words?|pass\s?codes?|pass\s?phrases?|passwd|passwort|kennwort|pwd?|pw|"
             r"contrase(?:ñ|n)a|mot de passe|logins?/pass|creds|credentials)"
-            rf"(?:\s+(?:for|of|on|to)\s+[^\s:=]+(?:\s+[^\s:=]+)?)?{_LABEL_END}{_VALUE}",
+            rf"(?:\s{{1,4}}(?:for|of|on|to)\s{{1,4}}[^\s:=]{{1,80}}(?:\s{{1,4}}[^\s:=]{{1,80}})?)?{_LABEL_END}{_VALUE}",
             re.I,
         ),
     ),
     (
         "password",
-        re.compile(r"(?<![A-Za-z])(?:net\s+use\s.*?/user:\S+|-p(?:assword)?)\s+(?P<value>\S+)", re.I),
+        re.compile(
+            r"(?<![A-Za-z])(?:net\s{1,4}use\s.{0,300}?/user:\S{1,100}|-p(?:assword)?)\s{1,8}(?P<value>\S+)",
+            re.I,
+        ),
     ),
     (
         "code",
@@ -54,11 +57,14 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"recovery|encryption|wifi|wi-fi|wpa2?|psk|pre-?shared|bitlocker)"
             r"[ _-]?(?:secret|recovery)?[ _-]?(?:key|psk)|"
             r"client[ _-]?secret|psk|secret|token|bearer|authorization)"
-            rf"(?:{_LABEL_END}|\s+)(?:Basic\s+|Bearer\s+)?(?P<value>(?=\S*[\d\W_])[^\s\"'`<>,;]{{6,}}(?<![.!?]))",
+            rf"(?:{_LABEL_END}|\s{{1,8}})(?:Basic\s{{1,8}}|Bearer\s{{1,8}})?(?P<value>(?=\S*[\d\W_])[^\s\"'`<>,;]{{6,}}(?<![.!?]))",
             re.I,
         ),
     ),
-    ("token", re.compile(r"authorization\W+(?:Basic|Bearer|Token)\s+(?P<value>[^\s\"'`<>,;]+)", re.I)),
+    (
+        "token",
+        re.compile(r"authorization\W{1,8}(?:Basic|Bearer|Token)\s{1,8}(?P<value>[^\s\"'`<>,;]+)", re.I),
+    ),
     ("token", re.compile(r"\b(?P<value>eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)")),
     (
         "token",
