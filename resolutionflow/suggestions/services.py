@@ -42,8 +42,11 @@ def suggest(
         return []
     ranked = selectors.flows_for(account, ticket, details)
     rows = Suggestion.objects.of(account).filter(connection=connection, ticket_id=ticket.id)
-    if user_ids:
-        rows.open().filter(for_user=None).update(state=SuggestionState.GONE)
+    if user_ids or "assigned" in what:
+        # Whoever has the ticket no longer, and all, once it is somebody's.
+        gone = rows.open().exclude(for_user_id__in=user_ids)
+        gone = gone if user_ids else gone.exclude(for_user=None)
+        gone.update(state=SuggestionState.GONE, changed_at=timezone.now())
     if not ranked:
         return []
     again = bool({"board", "type"} & set(what))

@@ -119,6 +119,23 @@ def test_an_assigned_ticket_is_suggested_to_its_engineer_alone(
     assert Suggestion.objects.get(for_user=None).state == "gone"
 
 
+def test_a_ticket_given_to_somebody_else_takes_its_suggestion_along(
+    connection: Connection, printer: Flow, eva: User, ben: User
+) -> None:
+    tell(connection, "created", users=(eva.pk,))
+    tell(connection, "assigned", users=(ben.pk,))
+    assert not selectors.suggestions_shown(scope_of(eva)).exists()
+    assert selectors.suggestions_shown(scope_of(ben)).get().for_user == ben
+    # To somebody who is mapped to no user: then it is for all.
+    tell(connection, "assigned")
+    shared = selectors.suggestions_shown(scope_of(ben)).get()
+    assert shared.for_user is None
+    # And back: what she has not decided about is new to her again.
+    tell(connection, "assigned", users=(eva.pk,))
+    assert selectors.suggestions_shown(scope_of(eva)).get().state == "new"
+    assert not selectors.suggestions_shown(scope_of(ben)).exists()
+
+
 def test_an_update_of_nothing_that_matters_suggests_nothing(connection: Connection, printer: Flow) -> None:
     tell(connection)
     tell(connection, "reopened")
