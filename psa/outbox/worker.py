@@ -127,7 +127,13 @@ class Worker:
 
         def step() -> None:
             nonlocal moved
-            moved = changes.step()
+            try:
+                moved = changes.step()
+            except DatabaseError:
+                raise
+            except Exception:
+                # A mistake of ours must not end this thread: nobody would learn of changes any more.
+                log.exception("looking for changes failed unexpectedly; trying again")
 
         while not self._stop.is_set():
             moved = False

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import DatabaseError, transaction
 from django.db.models import Min, Q
@@ -35,8 +35,6 @@ from psa.webhooks.receipts import receipts_process
 from psa.webhooks.sightings import Heard, changed, tickets_mark, tickets_saw
 
 log = logging.getLogger("psa.webhooks")
-
-T = TypeVar("T")
 
 AT_ONCE = 8
 """Connections that are asked side by side."""
@@ -101,7 +99,7 @@ class Changes:
 
     def step(self) -> bool:
         """Do what is to be done now; return whether there was anything."""
-        judged = _guarded("judging messages", lambda: receipts_process(database_now()))
+        judged = _judge()
         finished = self._collect()
         begun = self._begin()
         return bool(judged or finished or begun)
@@ -131,10 +129,17 @@ class Changes:
                 return count
             count += 1
             self._busy.discard(told.ask.connection.pk)
+            connection = told.ask.connection
             try:
-                _guarded("writing down changes", lambda told=told: finish(told, database_now()))  # type: ignore[misc]
+                finish(told, database_now())
+            except DatabaseError:
+                raise
+            except Exception:
+                # A mistake of ours: the other connections go on, and this PSA is not asked over and over.
+                log.exception("what connection %s told could not be written down", connection.pk)
+                _rest(connection, database_now())
             finally:
-                _release(told.ask.connection.pk, database_now())
+                _release(connection.pk, database_now())
 
     def _begin(self) -> int:
         free = self._at_once - len(self._busy)
@@ -148,10 +153,12 @@ class Changes:
         for pk in _waiting(now, look=look):
             if begun >= free:
                 break
-            if pk in self._busy:
+            if pk in self._busy or plan(pk, now) is None or not _claim(pk, now):
                 continue
+            # Once more: another worker may have done it between the two.
             job = plan(pk, now)
-            if job is None or not _claim(pk, now):
+            if job is None:
+                _release(pk, now)
                 continue
             if job.since is not None:
                 following = now + _poll_every(job.connection)
@@ -179,15 +186,15 @@ def changes_once(within_s: float = 10.0) -> None:
         changes.close()
 
 
-def _guarded(what: str, step: Callable[[], T]) -> T | None:
-    """Do one thing; a mistake of ours in it must not keep the next from being done."""
+def _judge() -> int:
+    """Judge the messages that wait; a mistake of ours in it does not keep tickets from being read."""
     try:
-        return step()
+        return receipts_process(database_now())
     except DatabaseError:
         raise
     except Exception:
-        log.exception("%s failed unexpectedly", what)
-        return None
+        log.exception("messages could not be judged")
+        return 0
 
 
 # What is to be done -------------------------------------------------------------------------------

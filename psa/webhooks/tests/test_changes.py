@@ -557,6 +557,7 @@ def test_a_mistake_of_ours_does_not_stop_what_follows(
     message: Callable[..., bytes],
     changes: Changes,
     connection: Connection,
+    sandbox: SandboxServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(*_args: Any) -> None:
@@ -565,7 +566,10 @@ def test_a_mistake_of_ours_does_not_stop_what_follows(
     with monkeypatch.context() as patched:
         patched.setattr(changes_module, "finish", broken)
         send(message())
+        before = len(sandbox.requests)
         changes.settle(3)
     assert TicketSighting.objects.get().changed_at, "it is still to be read"
+    assert len(sandbox.requests) - before < 10, "the PSA is not asked over and over"
+    Connection.objects.update(reads_not_before=None)
     changes.settle(5)
     assert TicketSighting.objects.get().changed_at is None
