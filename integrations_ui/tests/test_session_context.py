@@ -126,3 +126,14 @@ def test_a_session_without_a_ticket_has_none(client: Client, account: Account, m
     client.force_login(member)
     assert client.get(url(bare, "context/"), **HTMX).status_code == 204
     assert client.get(url(bare, "context/")).status_code == 302
+
+
+@pytest.mark.parametrize("given", ["", "9" * 5_000, "²", "999999"])
+def test_a_flow_there_is_not_changes_nothing(
+    client: Client, member: User, session: FlowSession, given: str
+) -> None:
+    client.force_login(member)
+    answer = client.post(url(session, "flow/"), {"flow": given}, follow=True)
+    assert answer.status_code == 200
+    session.refresh_from_db()
+    assert session.flow_id is None

@@ -143,3 +143,15 @@ def test_the_page_costs_the_same_however_many_there_are(
         suggest(connection, number, member, state="seen")
     assert queries_of(client, PAGE) == before
     assert "There are more; these are the newest." in page(client, member)
+
+
+@pytest.mark.parametrize("given", ["9" * 5_000, "²", "-1", "x", "9" * 18])
+def test_a_flow_nobody_offered_is_refused_in_a_sentence(
+    client: Client, connection: Connection, member: User, given: str
+) -> None:
+    one = suggest(connection, 1001, member)
+    client.force_login(member)
+    answer = client.post(f"{LIST}{one.pk}/accept/", {"flow": given}, follow=True)
+    assert answer.status_code == 200
+    assert "This flow was not suggested for the ticket." in text_of(answer)
+    assert not FlowSession.objects.exists()

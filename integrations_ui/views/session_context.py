@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from integrations_ui.access import member_page
+from integrations_ui.posted import posted_id
 from integrations_ui.sessions.fragments import has_fragment, is_htmx
 from integrations_ui.sessions.tickets import away_text
 from integrations_ui.views.sessions import session_crumbs
@@ -49,9 +50,8 @@ def context(request: HttpRequest, scope: Scope, session_id: int) -> HttpResponse
 @member_page
 def use_flow(request: HttpRequest, scope: Scope, session_id: int) -> HttpResponse:
     """Give an open session the flow that fits its ticket."""
-    given = request.POST.get("flow", "")
     try:
-        services.session_update(scope.tenant, session_id, flow_id=int(given) if given.isdecimal() else 0)
+        services.session_update(scope.tenant, session_id, flow_id=posted_id(request, "flow"))
     except MissingError:
         raise
     except (ConflictError, InvalidInputError) as exc:

@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
 from integrations_ui.access import member_page
+from integrations_ui.posted import posted_id
 from integrations_ui.sessions.fragments import has_fragment, is_htmx
 from integrations_ui.sessions.tickets import away_text
 from psa.exceptions import ConflictError, InvalidInputError, MissingError, PsaError
@@ -47,11 +48,9 @@ def suggestion_list(request: HttpRequest, scope: Scope) -> HttpResponse:
 @member_page
 def accept(request: HttpRequest, scope: Scope, suggestion_id: int) -> HttpResponse:
     """Begin a session with the chosen flow, linked to the ticket, and go there."""
-    given = request.POST.get("flow", "")
+    flow_id = posted_id(request, "flow") if request.POST.get("flow") else None
     try:
-        session = services.suggestion_accept(
-            scope, suggestion_id, flow_id=int(given) if given.isdecimal() else None
-        )
+        session = services.suggestion_accept(scope, suggestion_id, flow_id=flow_id)
     except MissingError as exc:
         if exc.code != "ticket-not-found":
             raise

@@ -6,6 +6,9 @@ import re
 
 _WORD = re.compile(r"[^\W_][\w.+#-]*[^\W_]|[^\W_]")
 
+WORD_MAX_CHARS = 60
+"""What is longer is a path, a key or nonsense; no two texts share it by chance."""
+
 SMALL_WORDS = frozenset(
     """
     a after again all an and any are as at be been but by can cannot could did do does down each
@@ -21,4 +24,6 @@ SMALL_WORDS = frozenset(
 def significant_words(text: str) -> list[str]:
     """Return the words of a text that say what it is about, folded, in their order, without doubles."""
     found = (word.casefold() for word in _WORD.findall(text))
-    return list(dict.fromkeys(word for word in found if len(word) > 1 and word not in SMALL_WORDS))
+    return list(
+        dict.fromkeys(word for word in found if 1 < len(word) <= WORD_MAX_CHARS and word not in SMALL_WORDS)
+    )

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 
 import snowballstemmer
 
@@ -32,6 +32,8 @@ SIMILAR = 0.4
 FIT_MIN = 1.5
 """What words in common must weigh together, a summary's word in a title 3: what is below is chance."""
 TOP = 3
+STEMS_KEPT = 20_000
+"""Words whose stems are remembered: customers write new ones for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,6 @@ def _parts(word: str) -> list[str]:
 _stemmer = snowballstemmer.stemmer("english")
 
 
-@cache
+@lru_cache(STEMS_KEPT)
 def _stem(word: str) -> str:
     return str(_stemmer.stemWord(word)) if word.isascii() and word.isalpha() else word

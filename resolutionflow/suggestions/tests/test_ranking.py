@@ -117,3 +117,7 @@ def test_the_ranking_beats_a_plain_count_of_keywords(capsys: pytest.CaptureFixtu
     assert learned.top3 >= ranked.top3
     call_command("suggestions_evaluate")
     assert "keyword count" in capsys.readouterr().out
+
+
+def test_endless_words_are_neither_compared_nor_kept() -> None:
+    assert stems(f"printer {'x' * 100_000} {'a.' * 50_000}") == ["printer"]
