@@ -22,6 +22,8 @@ from psa.models import (
     TicketSighting,
     WorkUnit,
 )
+from psa.outbox import worker as worker_module
+from psa.outbox.worker import Worker
 from psa.providers.connectwise.provider import ConnectWiseProvider
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.signals import bulk_changed, ticket_changed
@@ -573,3 +575,21 @@ def test_a_mistake_of_ours_does_not_stop_what_follows(
     Connection.objects.update(reads_not_before=None)
     changes.settle(5)
     assert TicketSighting.objects.get().changed_at is None
+
+
+def test_a_mistake_in_looking_does_not_end_the_workers_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(1)
+    steps: list[str] = []
+
+    class Broken(Changes):
+        def step(self) -> bool:
+            steps.append("step")
+            if len(steps) > 1:
+                worker.stop()
+                return False
+            raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(worker_module, "Changes", Broken)
+    monkeypatch.setattr(worker_module, "CHANGES_IDLE_S", 0.01)
+    worker._run_changes()
+    assert steps == ["step", "step"]
