@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from django.db import connection as database
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -63,7 +64,15 @@ def flows(account: Account) -> None:
 def worker() -> Iterator[None]:
     """A worker as it runs beside the web process."""
     made = Worker(2)
-    thread = threading.Thread(target=made.run, daemon=True)
+
+    def run() -> None:
+        try:
+            made.run()
+        finally:
+            # A thread's connection ends with it only if somebody closes it.
+            database.close()
+
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     yield
     made.stop()
