@@ -21,7 +21,7 @@ from psa.exceptions import (
     PsaError,
     UnsupportedOperationError,
 )
-from psa.types import RecordType, Tenant, Ticket
+from psa.types import RecordType, Tenant, Ticket, ticket_number
 
 T = TypeVar("T")
 
@@ -84,14 +84,6 @@ class Found:
     """Connections where nobody knows which tickets are the person's own."""
 
 
-def number_of(text: str) -> str:
-    """Return the ticket number a text is (`4711`, `#4711`), else an empty text."""
-    digits = text.strip().removeprefix("#").strip()
-    if not (digits.isascii() and digits.isdigit() and 0 < int(digits) < NUMBER_MAX):
-        return ""
-    return str(int(digits))
-
-
 def tickets_find(tenant: Tenant, user_id: int | None, query: str, *, insist: bool = False) -> Found:
     """Return tickets of all connections by words or number: that number first, then own and open ones.
 
@@ -105,7 +97,7 @@ def tickets_find(tenant: Tenant, user_id: int | None, query: str, *, insist: boo
 
     answers, failed = _side_by_side(asked, ask)
     cards = [card for _, answer in answers for card in answer.cards]
-    wanted = number_of(query)
+    wanted = ticket_number(query)
     cards.sort(key=lambda card: _rank(card, wanted))
     return Found(
         cards=tuple(cards[:ROWS]),

@@ -20,7 +20,6 @@ from integrations_ui.sessions.tickets import (
     Found,
     TicketCard,
     away_text,
-    number_of,
     ticket_card,
     tickets_find,
     tickets_numbered,
@@ -29,7 +28,7 @@ from integrations_ui.views.deliveries import UNPROCESSABLE, delivery_crumbs, del
 from integrations_ui.views.take_back import refusal
 from psa import selectors, services
 from psa.exceptions import MissingError, PsaError
-from psa.types import RecordType, Scope
+from psa.types import RecordType, Scope, ticket_number
 
 SHOWN = 12
 """Tickets a search shows: whoever moves a note knows where it belongs."""
@@ -45,7 +44,7 @@ def move_find(request: HttpRequest, scope: Scope, delivery_id: int) -> HttpRespo
         return redirect(delivery_url(delivery_id))
     query = " ".join(request.GET.get("q", "").split())[:QUERY_MAX_CHARS]
     asked = is_htmx(request) or "q" in request.GET
-    number = number_of(query)
+    number = ticket_number(query)
     tickets = Found()
     if asked and number:
         tickets = tickets_numbered(scope.tenant, number)

@@ -22,7 +22,6 @@ from integrations_ui.sessions.tickets import (
     Found,
     TicketCard,
     away_text,
-    number_of,
     ticket_card,
     tickets_find,
     tickets_numbered,
@@ -30,7 +29,7 @@ from integrations_ui.sessions.tickets import (
 from integrations_ui.views.sessions import UNPROCESSABLE, session_crumbs
 from psa import selectors as psa_selectors
 from psa.exceptions import ConflictError, MissingError, PsaError, ServiceError
-from psa.types import RecordType, Scope
+from psa.types import RecordType, Scope, ticket_number
 from resolutionflow.sessions import selectors, services
 from resolutionflow.sessions.models import FlowSession
 
@@ -43,7 +42,7 @@ def ticket_find(request: HttpRequest, scope: Scope, session_id: int) -> HttpResp
     session = selectors.session_get(scope.tenant, session_id)
     query = request.GET.get("q", "").strip()[:QUERY_MAX_CHARS]
     asked = is_htmx(request) or "q" in request.GET
-    number = number_of(query) if "find" in request.GET else ""
+    number = ticket_number(query) if "find" in request.GET else ""
     found = Found()
     if number:
         found = tickets_numbered(scope.tenant, number)
@@ -57,7 +56,7 @@ def ticket_find(request: HttpRequest, scope: Scope, session_id: int) -> HttpResp
         "query": query,
         "asked": asked,
         "number": number,
-        "typed_number": number_of(query),
+        "typed_number": ticket_number(query),
         "found": found,
         "rows": [(card, _card_url(session, card)) for card in found.cards],
         "several": len({card.connection.pk for card in found.cards}) > 1,

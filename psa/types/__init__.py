@@ -33,6 +33,7 @@ from psa.types.records import (
     Status,
     Ticket,
 )
+from psa.types.ticket_number import ticket_number
 from psa.types.time import (
     BINDING,
     OVERRULABLE,
@@ -102,4 +103,5 @@ __all__ = [
     "WebhookAction",
     "WebhookEvent",
     "significant_words",
+    "ticket_number",
 ]

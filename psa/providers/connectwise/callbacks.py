@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from psa.exceptions import NotFoundError, UnavailableError, WebhookRefusedError
+from psa.exceptions import NotFoundError, RejectedError, UnavailableError, WebhookRefusedError
 from psa.providers.connectwise import sites
 from psa.providers.connectwise.conditions import as_id
 from psa.providers.connectwise.parts import ConnectWisePart
@@ -44,11 +44,17 @@ class CallbackOperations(ConnectWisePart):
         return self.api.full_list(PATH, _callback, operation="callbacks_list")
 
     def callback_register(self, draft: CallbackDraft) -> Callback:
+        try:
+            object_id = 1 if draft.level == "owner" else as_id(draft.object_id)
+        except ValueError as exc:
+            raise RejectedError(
+                f"ConnectWise has no {draft.level} {draft.object_id[:40]!r}.", operation="callback_register"
+            ) from exc
         body = {
             "description": DESCRIPTION,
             # ConnectWise appends the id of the record to the text of the address.
             "url": callback_url(draft.url),
-            "objectId": 1 if draft.level == "owner" else as_id(draft.object_id),
+            "objectId": object_id,
             "type": draft.type,
             "level": draft.level,
             "payloadVersion": PAYLOAD_VERSION,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TypeVar
@@ -23,9 +23,7 @@ class DummyCustomers(Provider):
     """Single records of a customer, and what belongs to a ticket."""
 
     server: DummyServer
-
-    def _reading(self, operation: str) -> AbstractContextManager[None]:
-        raise NotImplementedError
+    _reading: Callable[[str], AbstractContextManager[None]]
 
     def company_get(self, company_id: str) -> Company:
         with self._reading("company_get"):

@@ -541,6 +541,22 @@ def test_wrong_wishes_are_refused_by_field(connection: Connection, settings: Any
         services.callback_remove(connection.tenant, connection.pk, 999_999, actor=ADMIN)
 
 
+def test_a_board_the_psa_cannot_have_is_refused_and_holds_nothing_up(
+    connection: Connection, changes: Changes
+) -> None:
+    made = services.callback_add(
+        connection.tenant, connection.pk, actor=ADMIN, level="board", object_id="9" * 40
+    )
+    assert (made.state, (made.problem or {})["code"]) == ("failed", "psa-refused")
+    whole = services.callback_add(connection.tenant, connection.pk, actor=ADMIN)
+    CallbackSubscription.objects.update(next_check_at=None)
+    changes.settle(3)
+    whole.refresh_from_db()
+    assert whole.state == "active"
+    connection.refresh_from_db()
+    assert connection.reads_not_before is None
+
+
 def test_a_provider_without_changes_is_not_asked(
     connection: Connection, changes: Changes, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
