@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NoReturn
 from django.db import models
 from django.db.models.functions import Lower
 
+from psa.exceptions import MissingError
 from psa.fields import EncryptedJSONField
 from psa.models.tenant import person_key, tenant_key
 from psa.types import Tenant
@@ -40,6 +41,13 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
     def of(self, tenant: Tenant) -> ConnectionQuerySet:
         """Keep a tenant's live connections."""
         return self.live().filter(tenant=tenant)
+
+    def one_of(self, tenant: Tenant, connection_id: int) -> Connection:
+        """Return one of a tenant's live connections. Raises: MissingError, also for another tenant's."""
+        found = self.of(tenant).filter(pk=connection_id).first()
+        if found is None:
+            raise MissingError("There is no such connection.")
+        return found
 
 
 class Connection(models.Model):

@@ -9,7 +9,7 @@ from django.db.models.query import QuerySet
 
 from psa.cache import ConnectionCache, cached, peeked
 from psa.conf import psa_settings
-from psa.exceptions import ConflictError, CredentialsUnreadableError, MissingError, PermissionDeniedError
+from psa.exceptions import ConflictError, CredentialsUnreadableError, PermissionDeniedError
 from psa.models import Connection, MemberMapping
 from psa.models.connection import FLOWING_STATES, ConnectionState
 from psa.provider_pool import provider_for
@@ -31,10 +31,7 @@ def connections(tenant: Tenant) -> QuerySet[Connection]:
 
 def connection_get(tenant: Tenant, connection_id: int) -> Connection:
     """Return one connection. Raises: MissingError, also for another tenant's."""
-    found = connections(tenant).filter(pk=connection_id).first()
-    if found is None:
-        raise MissingError("There is no such connection.")
-    return found
+    return Connection.objects.one_of(tenant, connection_id)
 
 
 def credentials_stored(connection: Connection) -> frozenset[str] | None:

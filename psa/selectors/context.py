@@ -40,6 +40,7 @@ from psa.types import (
     Ticket,
     TicketContext,
     significant_words,
+    ticket_number,
 )
 
 T = TypeVar("T")
@@ -80,16 +81,13 @@ def ticket_context(
     Raises: MissingError `ticket-not-found`; ConflictError `connection-disabled`; ProviderError, when the
         ticket cannot be read and was never read before.
     """
-    connection = Connection.objects.of(tenant).filter(pk=connection_id).first()
-    if connection is None:
-        raise MissingError("There is no such connection.")
+    connection = Connection.objects.one_of(tenant, connection_id)
     if connection.state == ConnectionState.DISABLED:
         raise ConflictError("The connection is disabled.", code="connection-disabled")
-    number = str(ticket_id).strip().lstrip("#")
-    if not (number.isascii() and number.isdigit() and 0 < int(number) < 2**31):
-        raise _not_found(number)
-    reading = _Reading(connection, refresh=refresh)
-    found = reading.context(str(int(number)), record_type)
+    number = ticket_number(str(ticket_id))
+    if not number:
+        raise _not_found(str(ticket_id))
+    found = _Reading(connection, refresh=refresh).context(number, record_type)
     return replace(found, past=_past(tenant, connection, found))
 
 

@@ -40,7 +40,7 @@ def callback_add(
     Raises: MissingError; InvalidInputError; UnsupportedOperationError; ConflictError `callback-exists`,
         `base-url-missing`, `connection-disabled`.
     """
-    connection = _connection(tenant, connection_id)
+    connection = Connection.objects.one_of(tenant, connection_id)
     cls = provider_class(connection.provider, psa_settings().PROVIDERS)
     cls.require(Capability.CALLBACKS)
     if connection.state == ConnectionState.DISABLED:
@@ -72,7 +72,7 @@ def callback_remove(tenant: Tenant, connection_id: int, callback_id: int, *, act
 
     Raises: MissingError.
     """
-    connection = _connection(tenant, connection_id)
+    connection = Connection.objects.one_of(tenant, connection_id)
     with transaction.atomic():
         rows = CallbackSubscription.objects.filter(connection=connection, pk=callback_id).exclude(
             state=SubscriptionState.REMOVED
@@ -150,13 +150,6 @@ def _compare_now(connection: Connection, *rows: CallbackSubscription) -> None:
         log.warning("callbacks of connection %s are left to a worker: %s", connection.pk, exc)
         return
     subscriptions.store(found, database_now())
-
-
-def _connection(tenant: Tenant, connection_id: int) -> Connection:
-    found = Connection.objects.of(tenant).filter(pk=connection_id).first()
-    if found is None:
-        raise MissingError("There is no such connection.")
-    return found
 
 
 def _audit(

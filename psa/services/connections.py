@@ -14,7 +14,6 @@ from psa.exceptions import (
     ConflictError,
     CredentialsUnreadableError,
     InvalidInputError,
-    MissingError,
     PsaError,
 )
 from psa.fields import Secret
@@ -100,7 +99,7 @@ def connection_update(
     Raises: InvalidInputError `secrets-required` and others; ConflictError `other-company`,
         `connection-exists`; ProviderError; MissingError.
     """
-    connection = _of(tenant, connection_id)
+    connection = Connection.objects.one_of(tenant, connection_id)
     cls = _provider_class(connection.provider)
     given = dict(credentials or {})
     stored = _stored(cls, connection)
@@ -172,7 +171,7 @@ def connection_test(tenant: Tenant, connection_id: int, *, actor: Actor) -> Conn
     Raises: ConflictError `connection-disabled`; InvalidInputError (its provider is no longer configured);
         MissingError, also when it was deleted meanwhile.
     """
-    connection = _of(tenant, connection_id)
+    connection = Connection.objects.one_of(tenant, connection_id)
     _provider_class(connection.provider)
     if connection.state == ConnectionState.DISABLED:
         raise ConflictError("The connection is disabled. Enable it to test it.", code="connection-disabled")
@@ -194,7 +193,7 @@ def connection_test(tenant: Tenant, connection_id: int, *, actor: Actor) -> Conn
         # In a transaction of its own: it holds the connection, and then releases lanes one by one.
         health.probed(connection, endpoint, result, now)
         _audit(connection, actor, "connection.tested", {"result": "ok"})
-    return _of(tenant, connection_id)
+    return Connection.objects.one_of(tenant, connection_id)
 
 
 def connection_disable(tenant: Tenant, connection_id: int, *, actor: Actor) -> Connection:
@@ -212,7 +211,7 @@ def connection_delete(tenant: Tenant, connection_id: int, *, actor: Actor, force
 
     Raises: ConflictError `deliveries-in-flight`, unless force, while a delivery is in flight.
     """
-    connection = _of(tenant, connection_id)
+    connection = Connection.objects.one_of(tenant, connection_id)
     if not force and _flying(connection).exists():
         raise _in_flight()
     # Before the keys are wiped: afterwards the PSA would call for days.
@@ -265,7 +264,7 @@ def _switch(
     tenant: Tenant, connection_id: int, actor: Actor, state: ConnectionState, verb: str
 ) -> Connection:
     """Switch a connection off or on; what is so already stays as it is and leaves no entry in the audit."""
-    connection = _of(tenant, connection_id)
+    connection = Connection.objects.one_of(tenant, connection_id)
     off = Q(state=ConnectionState.DISABLED)
     with transaction.atomic():
         now = database_now()
@@ -279,14 +278,7 @@ def _switch(
             # The PSA is told, too: it stops calling, or begins again.
             callbacks_check_soon(connection.pk)
             connection_tell(connection.pk)
-    return _of(tenant, connection_id)
-
-
-def _of(tenant: Tenant, connection_id: int) -> Connection:
-    found = Connection.objects.of(tenant).filter(pk=connection_id).first()
-    if found is None:
-        raise MissingError("There is no such connection.")
-    return found
+    return Connection.objects.one_of(tenant, connection_id)
 
 
 def _provider_class(key: str) -> type[Provider]:

@@ -7,7 +7,7 @@ from psa.models import Connection, TicketLink
 from psa.models.connection import ConnectionState
 from psa.provider_pool import provider_for
 from psa.providers.base import Provider
-from psa.types import Capability, RecordType, Tenant, Ticket
+from psa.types import Capability, RecordType, Tenant, Ticket, ticket_number
 
 
 def ticket_link(
@@ -19,17 +19,14 @@ def ticket_link(
     Raises: MissingError `ticket-not-found`; InvalidInputError `wrong-record-type`, naming the right one, or
         `invalid`; ConflictError `connection-disabled`; ProviderError.
     """
-    connection = Connection.objects.of(tenant).filter(pk=connection_id).first()
-    if connection is None:
-        raise MissingError("There is no such connection.")
+    connection = Connection.objects.one_of(tenant, connection_id)
     if connection.state == ConnectionState.DISABLED:
         raise ConflictError("The connection is disabled.", code="connection-disabled")
-    number = str(ticket_id).strip().lstrip("#")
-    if not (number.isascii() and number.isdigit() and 0 < int(number) < 2**31):
+    number = ticket_number(str(ticket_id))
+    if not number:
         raise InvalidInputError(
             "A ticket number consists of digits.", fields={"ticket_id": ["Enter the number of a ticket."]}
         )
-    number = str(int(number))
     provider = provider_for(connection)
     ticket = _read(provider, number, record_type)
     snapshot = {
