@@ -39,6 +39,8 @@ django.setup()
 from django.conf import settings  # noqa: E402  settings read the environment that was set above
 from django.db import connection  # noqa: E402
 
+from psa.providers.connectwise.sandbox.server import SandboxServer  # noqa: E402
+
 settings.PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher"
 ]  # a real one takes 0.2 s a password
@@ -129,3 +131,17 @@ def fresh_cache() -> None:
     from django.core.cache import cache
 
     cache.clear()
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[SandboxServer]:
+    """One ConnectWise server on a real socket for all tests of a process."""
+    with SandboxServer(port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server: SandboxServer) -> SandboxServer:
+    """The same with fresh data and settings."""
+    sandbox_server.reset()
+    return sandbox_server

@@ -99,19 +99,6 @@ def watched(page: Page) -> Page:
     return page
 
 
-@pytest.fixture(scope="session")
-def sandbox_server() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as server:
-        yield server
-
-
-@pytest.fixture
-def sandbox(sandbox_server: SandboxServer) -> SandboxServer:
-    """A ConnectWise server on a real socket, with fresh data."""
-    sandbox_server.reset()
-    return sandbox_server
-
-
 def typed_in(sandbox: SandboxServer, **changes: str) -> dict[str, str]:
     """Return what an admin types to connect the sandbox."""
     keys = sandbox.credentials

@@ -26,17 +26,10 @@ TICKET = "57001"
 SETTLED = {"callback_retry_s": []}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as running:
-        yield running
-
-
 @pytest.fixture
-def sandbox(server: SandboxServer) -> Iterator[SandboxServer]:
-    server.reset()
+def sandbox(sandbox: SandboxServer) -> Iterator[SandboxServer]:
     cache.clear()
-    yield server
+    yield sandbox
     providers_close()
 
 

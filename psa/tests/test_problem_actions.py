@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -312,12 +312,6 @@ def test_retrying_the_operators_problem_tests_every_connection_it_touches(
     monkeypatch.setattr(problems, "connection_test", meanwhile)
     assert retry(desk) == 2
     assert list(Connection.objects.values_list("state", flat=True)) == ["connected", "disabled", "connected"]
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as server:
-        yield server
 
 
 def test_notes_refused_by_the_role_arrive_after_one_retry(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 
 import pytest
@@ -13,18 +12,6 @@ from psa.models import Connection
 from psa.providers.connectwise.sandbox.server import SandboxServer
 from psa.types import Actor, RecordType
 from resolutionflow.accounts.models import Account
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as running:
-        yield running
-
-
-@pytest.fixture
-def sandbox(server: SandboxServer) -> SandboxServer:
-    server.reset()
-    return server
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,12 +16,6 @@ from resolutionflow.accounts.services import token_create
 
 TICKET = "57050"
 STEP = "Cleared the stuck job with 'net stop spooler' on PRN-02"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as server:
-        yield server
 
 
 @pytest.fixture

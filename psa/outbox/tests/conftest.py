@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -17,18 +17,6 @@ from psa.types import Actor, NoteKind, NotePart, Scope
 from resolutionflow.accounts.models import Account, User
 
 NOTES = r"/service/tickets/\d+/notes$"
-
-
-@pytest.fixture(scope="session")
-def sandbox_server() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as server:
-        yield server
-
-
-@pytest.fixture
-def sandbox(sandbox_server: SandboxServer) -> SandboxServer:
-    sandbox_server.reset()
-    return sandbox_server
 
 
 @pytest.fixture

@@ -26,19 +26,12 @@ BASE_URL = "http://127.0.0.1:9"
 """Nothing listens there: messages of these tests come from the test client."""
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as running:
-        yield running
-
-
 @pytest.fixture
-def sandbox(server: SandboxServer) -> Iterator[SandboxServer]:
-    server.reset()
-    server.configure(callback_retry_s=[])
+def sandbox(sandbox: SandboxServer) -> Iterator[SandboxServer]:
+    sandbox.configure(callback_retry_s=[])
     cache.clear()
     receipts._paused.clear()
-    yield server
+    yield sandbox
     providers_close()
 
 

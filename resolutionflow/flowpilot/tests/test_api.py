@@ -25,17 +25,10 @@ from resolutionflow.sessions.models import FlowSession, Outcome
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.database]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as running:
-        yield running
-
-
 @pytest.fixture
-def sandbox(server: SandboxServer) -> Iterator[SandboxServer]:
-    server.reset()
+def sandbox(sandbox: SandboxServer) -> Iterator[SandboxServer]:
     cache.clear()
-    yield server
+    yield sandbox
     providers_close()
 
 

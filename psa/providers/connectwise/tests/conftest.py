@@ -60,18 +60,6 @@ def provider() -> Iterator[ConnectWiseProvider]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def sandbox_server() -> Iterator[SandboxServer]:
-    with SandboxServer(port=0) as server:
-        yield server
-
-
-@pytest.fixture
-def sandbox(sandbox_server: SandboxServer) -> SandboxServer:
-    sandbox_server.reset()
-    return sandbox_server
-
-
 @pytest.fixture
 def live(sandbox: SandboxServer) -> Iterator[ConnectWiseProvider]:
     """Return a provider that speaks to the sandbox over a socket."""
