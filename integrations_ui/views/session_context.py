@@ -16,7 +16,7 @@ from integrations_ui.sessions.tickets import away_text
 from integrations_ui.views.sessions import session_crumbs
 from psa.exceptions import ConflictError, InvalidInputError, MissingError, PsaError
 from psa.selectors import link_context
-from psa.types import Note, Scope, TicketContext, TicketDetails
+from psa.types import Scope, TicketContext
 from resolutionflow.sessions import selectors, services
 from resolutionflow.sessions.models import FlowSession
 from resolutionflow.suggestions.selectors import flows_for
@@ -81,9 +81,4 @@ def _flows(scope: Scope, session: FlowSession, found: TicketContext) -> list[Any
     """Return flows that fit, for an open session that follows none."""
     if not session.is_open or session.flow_id is not None:
         return []
-    details = TicketDetails(_asked(found.notes), found.devices)
-    return flows_for(scope.tenant, found.ticket, details)
-
-
-def _asked(notes: tuple[Note, ...]) -> str:
-    return next((note.text for note in reversed(notes) if note.customer_visible), "")
+    return flows_for(scope.tenant, found.ticket, found.details)

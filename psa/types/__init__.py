@@ -10,7 +10,7 @@ from psa.types.connection import (
     RoleNeed,
     RoleRow,
 )
-from psa.types.context import Notice, PartProblem, PastWork, TicketContext, TicketDetails
+from psa.types.context import Notice, PartProblem, PastWork, TicketContext, TicketDetails, asked_for
 from psa.types.documents import Document, DocumentDraft, Download
 from psa.types.kinds import Capability, Feature, FeatureStatus, NoteKind, RecordType
 from psa.types.parts import DocumentPart, NotePart, PartPreview, StatusPart, TimePart
@@ -102,6 +102,7 @@ __all__ = [
     "TimePart",
     "WebhookAction",
     "WebhookEvent",
+    "asked_for",
     "significant_words",
     "ticket_number",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -57,6 +57,26 @@ class PastWork:
     """Name of a device that both have; empty when only the company is the same."""
 
 
+def asked_for(notes: Sequence[Note]) -> Note | None:
+    """Return the oldest note the customer can read: what was asked for. Shape: notes come newest first."""
+    return next((note for note in reversed(notes) if note.customer_visible), None)
+
+
+@dataclass(frozen=True, slots=True)
+class TicketDetails:
+    """What is read of a ticket besides when somebody is to be told of it."""
+
+    description: str = ""
+    """The oldest text the customer can read: what was asked for."""
+    devices: tuple[Configuration, ...] = ()
+
+    @classmethod
+    def of(cls, notes: Sequence[Note], devices: Sequence[Configuration]) -> TicketDetails:
+        """Return them from what was read. Shape: notes come newest first."""
+        asked = asked_for(notes)
+        return cls(asked.text if asked else "", tuple(devices))
+
+
 @dataclass(frozen=True, slots=True)
 class TicketContext:
     """What a PSA tells around one ticket. Parts that could not be read are empty and named in `problems`.
@@ -90,11 +110,7 @@ class TicketContext:
         """Moment the ticket itself was told."""
         return self.told.get("ticket", datetime.min.replace(tzinfo=UTC))
 
-
-@dataclass(frozen=True, slots=True)
-class TicketDetails:
-    """What is read of a ticket besides when somebody is to be told of it."""
-
-    description: str = ""
-    """The oldest text the customer can read: what was asked for."""
-    devices: tuple[Configuration, ...] = ()
+    @property
+    def details(self) -> TicketDetails:
+        """The part of it that ranking takes beside the ticket."""
+        return TicketDetails.of(self.notes, self.devices)

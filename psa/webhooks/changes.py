@@ -29,7 +29,7 @@ from psa.models.connection import FLOWING_STATES, ConnectionState
 from psa.outbox.claim import due
 from psa.provider_pool import provider_for
 from psa.providers.base import Provider
-from psa.types import Capability, Configuration, Ticket, TicketDetails
+from psa.types import Capability, Configuration, Note, Ticket, TicketDetails
 from psa.webhooks import subscriptions
 from psa.webhooks.receipts import receipts_process
 from psa.webhooks.sightings import Heard, changed, tickets_mark, tickets_saw
@@ -326,16 +326,14 @@ def _details(job: Ask, tickets: Sequence[Ticket]) -> dict[str, TicketDetails]:
 
 
 def _details_of(provider: Provider, ticket: Ticket) -> TicketDetails:
-    description = ""
-    devices: tuple[Configuration, ...] = ()
+    notes: list[Note] = []
+    devices: Sequence[Configuration] = ()
     with suppress(ProviderError):
         if provider.supports(Capability.NOTES):
             notes = provider.ticket_notes(ticket.id, ticket.record_type)
-            asked = [note.text for note in notes if note.customer_visible]
-            description = asked[-1] if asked else ""
         if provider.supports(Capability.CONFIGURATIONS):
-            devices = tuple(provider.configurations_of(ticket.id, ticket.record_type))
-    return TicketDetails(description, devices)
+            devices = provider.configurations_of(ticket.id, ticket.record_type)
+    return TicketDetails.of(notes, devices)
 
 
 def finish(told: Told, now: datetime) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from psa.types import Note, TicketContext
+from psa.types import Note, TicketContext, asked_for
 from resolutionflow.flowpilot.redaction import redact
 
 SCHEMA_ID = "resolutionflow.flowpilot.context/1"
@@ -304,7 +304,7 @@ Group = tuple[str, str, Callable[[Any], Text], Sequence[Any]]
 
 def _groups(writer: _Writer, context: TicketContext, steps: Sequence[Step]) -> list[Group]:
     """Return what may be taken, the most useful first."""
-    notes, first = list(context.notes), _first_of_customer(context.notes)
+    notes, first = list(context.notes), asked_for(context.notes)
     newest = ([first] if first is not None else []) + [note for note in notes[:6] if note is not first]
     rest = [note for note in notes[6:] if note is not first]
     same_device = [work for work in context.past if work.device]
@@ -360,8 +360,3 @@ def _groups(writer: _Writer, context: TicketContext, steps: Sequence[Step]) -> l
         ("sessions", "earlier sessions", past_text, same_company),
         ("notes", "notes", note_text, rest[14:]),
     ]
-
-
-def _first_of_customer(notes: Sequence[Note]) -> Note | None:
-    """Return the oldest note the customer can read: what was asked for."""
-    return next((note for note in reversed(notes) if note.customer_visible), None)

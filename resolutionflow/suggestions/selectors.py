@@ -68,9 +68,7 @@ def flows_for_session(account: Account, session_id: int) -> list[Ranked]:
     if session.link_id is None:
         raise ConflictError("This session is not linked to a ticket.", code="no-ticket")
     context = link_context(account, session.link_id)
-    asked = [note.text for note in context.notes if note.customer_visible]
-    details = TicketDetails(asked[-1] if asked else "", context.devices)
-    return flows_for(account, context.ticket, details)
+    return flows_for(account, context.ticket, context.details)
 
 
 def ticket_text(ticket: Ticket, details: TicketDetails) -> TicketText:
